@@ -1,0 +1,87 @@
+# kinglet_library(NAME [CORE] [DEPENDS libs...] [LINKS targets...])
+#
+# Makes target kinglet_NAME from src/NAME/**.cc and, with KINGLET_TESTS, a test executable from src/NAME/**_test.cc.
+# Headers are included as "NAME/x.h". Each library's include root holds that one folder only, so a file can include
+# what its library links and nothing else: a wrong include does not build.
+#
+# Files whose name ends in _avx2.cc, _avx512.cc, ... get their instruction-set flags from
+# kinglet_isa_flags() below; they include only the kernel interface and intrinsics.
+
+function(kinglet_warnings target)
+  target_compile_options(${target} PRIVATE
+    $<$<CXX_COMPILER_ID:GNU,Clang>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers>)
+  if(KINGLET_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+function(kinglet_sanitizers target)
+  if(KINGLET_SANITIZE)
+    target_compile_options(${target} PUBLIC -fsanitize=${KINGLET_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${KINGLET_SANITIZE})
+  endif()
+endfunction()
+
+function(kinglet_isa_flags sources)
+  foreach(source IN LISTS ${sources})
+    if(source MATCHES "_avx2\\.cc$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mbmi;-mbmi2")
+    elseif(source MATCHES "_avx512\\.cc$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+        "-mavx2;-mfma;-mf16c;-mbmi;-mbmi2;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mprefer-vector-width=512")
+    endif()
+  endforeach()
+endfunction()
+
+function(kinglet_library name)
+  cmake_parse_arguments(ARG "CORE" "" "DEPENDS;LINKS" ${ARGN})
+  set(target kinglet_${name})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc ${CMAKE_SOURCE_DIR}/src/${name}/*.h)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "/main/")  # executables' own files
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(FILTER sources EXCLUDE REGEX "/x86/.*\\.cc$")
+  endif()
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    list(FILTER sources EXCLUDE REGEX "/arm/.*\\.cc$")
+  endif()
+
+  set(root ${CMAKE_BINARY_DIR}/include-roots/${name})
+  file(MAKE_DIRECTORY ${root})
+  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${name} ${root}/${name} COPY_ON_ERROR SYMBOLIC)
+
+  if(NOT sources MATCHES "\\.cc")  # headers only: an archive still needs a member
+    file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/empty/${name}.cc CONTENT "")
+    list(APPEND sources ${CMAKE_BINARY_DIR}/empty/${name}.cc)
+  endif()
+  kinglet_isa_flags(sources)
+  add_library(${target} STATIC ${sources})
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${root}>)
+  foreach(dep IN LISTS ARG_DEPENDS)
+    target_link_libraries(${target} PUBLIC kinglet_${dep})
+  endforeach()
+  target_link_libraries(${target} PUBLIC ${ARG_LINKS})
+  if(ARG_CORE)
+    target_compile_options(${target} PRIVATE -fno-exceptions -fno-rtti)
+  endif()
+  kinglet_warnings(${target})
+  kinglet_sanitizers(${target})
+  set_property(GLOBAL APPEND PROPERTY KINGLET_LIBRARIES ${target})
+
+  if(KINGLET_TESTS AND tests)
+    kinglet_test(kinglet_${name}_test SOURCES ${tests} LINKS ${target})
+  endif()
+endfunction()
+
+# kinglet_test(NAME SOURCES files... LINKS targets...): one GoogleTest executable, its cases found at test time.
+function(kinglet_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE KINGLET_SHARED_DIR="${KINGLET_SHARED_DIR}")
+  kinglet_warnings(${name})
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()

@@ -1,0 +1,31 @@
+// A command of the program: one file in cli/, one line in cli/commands.def.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "base/status.h"
+
+namespace kinglet::cli {
+
+/// What a command does once its words are parsed. A Status that is not ok is printed as "kinglet NAME: text" on
+/// standard error and becomes the exit code (cli/exit_code.h).
+using Action = std::function<Status()>;
+
+/// Options every command understands; add_common() declares them.
+struct CommonOptions {
+  bool json = false;        ///< print JSON for machines
+  int threads = 0;          ///< 0: as many as there are processors
+  std::string memory;       ///< e.g. "6G"; empty: no limit
+};
+void add_common(CLI::App& app, CommonOptions& options);
+
+#define KINGLET_COMMAND(id, name, summary) Action setup_##id(CLI::App& app);
+#include "cli/commands.def"
+#undef KINGLET_COMMAND
+
+/// Parses the words and runs the command; returns the process's exit code.
+int run_main(int argc, char** argv);
+
+}  // namespace kinglet::cli

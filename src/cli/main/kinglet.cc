@@ -1,0 +1,3 @@
+#include "cli/command.h"
+
+int main(int argc, char** argv) { return kinglet::cli::run_main(argc, argv); }

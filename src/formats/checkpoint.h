@@ -1,0 +1,56 @@
+// A checkpoint is a model as it lies on disk: a GGUF file or a Hugging Face directory, opened and checked.
+// It knows nothing of architectures: arch/ reads hyper-parameters and weights from it, tokenizer/ the vocabulary.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "formats/gguf.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+
+namespace kinglet {
+
+/// The JSON files of a Hugging Face model directory; absent ones are null.
+struct HfDirectory {
+  std::string path;
+  Json config;             ///< config.json
+  Json tokenizer;          ///< tokenizer.json
+  Json tokenizer_config;   ///< tokenizer_config.json
+  Json generation_config;  ///< generation_config.json
+  std::string sentencepiece;  ///< bytes of tokenizer.model
+  std::string chat_template;  ///< chat_template.jinja, else tokenizer_config's chat_template, else empty
+  std::optional<safetensors::File> weights;
+};
+
+/// A tensor by name, wherever it lies.
+struct TensorView {
+  DType dtype;
+  Shape shape;
+  std::span<const std::byte> data;
+};
+
+class Checkpoint {
+ public:
+  enum class Kind { gguf, hugging_face };
+
+  /// A .gguf file (first part of a split one), a directory, or a .safetensors file beside its config.json.
+  /// A directory may lack weights or tokenizer: what is absent is an error only where it is asked for.
+  static Result<Checkpoint> open(const std::string& path);
+
+  Kind kind() const { return gguf_ ? Kind::gguf : Kind::hugging_face; }
+  const gguf::File* gguf() const { return gguf_.get(); }
+  const HfDirectory* hf() const { return hf_.get(); }
+  const std::string& path() const { return path_; }
+
+  std::optional<TensorView> find_tensor(std::string_view name) const;
+  uint64_t weight_bytes() const;  ///< of the files that hold tensors
+
+ private:
+  std::string path_;
+  std::shared_ptr<gguf::File> gguf_;
+  std::shared_ptr<HfDirectory> hf_;
+};
+
+}  // namespace kinglet

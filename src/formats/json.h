@@ -1,0 +1,25 @@
+// JSON from outside, parsed with limits: depth and size are bounded and the error names the place.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace kinglet {
+
+/// Keys keep their order: chat templates and tool schemas are rendered as they were written.
+using Json = nlohmann::ordered_json;
+
+struct JsonLimits {
+  size_t max_bytes = size_t{256} << 20;
+  int max_depth = 200;
+};
+
+/// Parses one JSON text. Errors (Code::corrupt): "line 3, column 7: ...", too deep, too large. No exception leaves it.
+Result<Json> parse_json(std::string_view text, const JsonLimits& limits = {});
+
+/// Parses the file at `path`; errors carry the path.
+Result<Json> read_json(const std::string& path, const JsonLimits& limits = {});
+
+}  // namespace kinglet
