@@ -40,7 +40,7 @@ function(kinglet_library name)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "/main/")  # executables' own files
+  list(FILTER sources EXCLUDE REGEX "/src/[a-z]+/main/")  # executables' own files
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     list(FILTER sources EXCLUDE REGEX "/x86/.*\\.cc$")
   endif()
