@@ -1,0 +1,160 @@
+// The kernel interface: one table of function pointers per instruction set, composed as rows in priority order. An empty
+// entry of a row inherits from the row below it; the lowest row is the reference (ref/), which has every entry.
+//
+// Files built with wider instruction flags (x86/*_avx2.cc, *_avx512.cc, arm/*) include only this header and intrinsics, and
+// keep everything in anonymous namespaces: an inline function compiled for AVX-512 must never be the copy the linker keeps.
+//
+// Layout of activations: f32 rows (T, K), row t at x + t * stride. Weights of a Linear: (N, K), N outputs.
+//
+// Packing. Every row names, for each data type, how it wants weights: as *panels* of kPanelRows rows. The byte size of a
+// panel equals that of the rows in their canonical (GGUF) layout, so a packed copy is as large as the file. In the reference
+// row a panel is the canonical rows themselves. In the SIMD rows a panel interleaves its 16 rows in quads of 4 values along K,
+// so that one 64-byte vector holds 4 consecutive K of 16 rows: lane = output row, no horizontal sums, activations broadcast.
+// A panel can be unpacked to canonical rows again, so that training and quantization read it and nobody keeps two copies.
+//
+// Determinism: out[t][n] is computed by one fixed sequence of operations along K, whatever T, the panel range and the tile
+// are, so results depend neither on the thread count nor on what else is in the batch (within one table row).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace kinglet {
+
+inline constexpr int kPanelRows = 16;
+inline constexpr int kActBlock = 32;  ///< values that share one scale in int8 activations
+
+/// What a matmul kernel reads as activations.
+enum class ActKind : uint8_t { f32, int8 };
+
+enum class Epilogue : uint8_t { store, add };  ///< out = y, or out += y (residual)
+
+/// out[t, n] (=|+=) sum_k w[n, k] x[t, k] + bias[n], for n in the panels [panel_begin, panel_end) and n < N.
+struct MatmulArgs {
+  const std::byte* panels;  ///< packed weights; panel p starts at panels + p * panel_bytes
+  size_t panel_bytes;
+  const std::byte* acts;  ///< T rows: f32, or what quantize_rows wrote
+  size_t act_stride;      ///< bytes from one row to the next
+  float* out;
+  int64_t out_stride;  ///< floats from one row to the next
+  const float* bias;   ///< (N) or null
+  int64_t T, K, N;
+  int64_t panel_begin, panel_end;
+  Epilogue epilogue;
+  std::byte* scratch;  ///< this worker's, matmul_scratch_bytes(T, K) large, 64-byte aligned; null where that is 0
+};
+
+/// How one data type is multiplied on one instruction set.
+struct WeightKernels {
+  ActKind act = ActKind::f32;
+  /// Packs rows [0, n_rows) (n_rows <= 16; missing rows become zeros) of K values in canonical layout, row_bytes apart.
+  void (*pack)(const std::byte* rows, size_t row_bytes, int n_rows, int64_t K, std::byte* panel) = nullptr;
+  void (*unpack)(const std::byte* panel, int64_t K, int n_rows, std::byte* rows, size_t row_bytes) = nullptr;
+  void (*matmul)(const MatmulArgs&) = nullptr;
+  size_t (*matmul_scratch_bytes)(int64_t T, int64_t K) = nullptr;  ///< null: none needed
+  bool canonical = false;  ///< a panel is the canonical rows themselves: no packing needed
+};
+
+/// Keys and values of one layer lie in pages of kPageTokens positions. A page holds, for each key-value head g, a key tile
+/// and a value tile: K as (D, kPageTokens), transposed so that lanes are positions; V as (kPageTokens, D).
+inline constexpr int kPageTokens = 64;
+
+struct KvShape {
+  DType type = DType::f16;  ///< f32, f16
+  int32_t G = 0;            ///< key-value heads
+  int32_t D = 0;            ///< head width
+  constexpr size_t value_bytes() const { return info(type).block_bytes; }
+  constexpr size_t tile_bytes() const { return static_cast<size_t>(kPageTokens) * static_cast<size_t>(D) * value_bytes(); }
+  constexpr size_t page_bytes() const { return 2 * tile_bytes() * static_cast<size_t>(G); }
+  constexpr size_t key_offset(int32_t g) const { return 2 * tile_bytes() * static_cast<size_t>(g); }
+  constexpr size_t value_offset(int32_t g) const { return key_offset(g) + tile_bytes(); }
+};
+
+/// Sequences are cut into splits of kSplitTokens positions (counted from position 0). The result of attention is *defined*
+/// as the partial results of the splits merged in order, so that one query alone (splits in parallel) and a whole prompt
+/// (splits in turn) give the same bits.
+inline constexpr int kSplitTokens = 512;
+
+/// Attention of `queries` consecutive tokens of one sequence, for all the query heads that share key-value head g.
+struct AttentionTile {
+  KvShape kv;
+  const std::byte* const* pages;  ///< block table: pages[i] holds positions [i * 64, i * 64 + 64); null where freed
+  const float* q;                 ///< query i, head j (of the group): q + i * q_stride + j * D, rotated already
+  int64_t q_stride;
+  int32_t queries;
+  int32_t group;     ///< query heads that share the key-value head (H / G)
+  int32_t g;         ///< which key-value head
+  int64_t position;  ///< of query 0; query i attends to positions <= position + i (when causal)
+  int64_t window;    ///< > 0: only positions > position + i - window
+  int64_t length;    ///< positions stored; non-causal queries attend to all of [0, length)
+  bool causal;
+  float scale;       ///< on q.k, before softcap
+  float softcap;     ///< > 0: s = softcap * tanh(s / softcap)
+};
+
+/// Running softmax of one tile: row r = i * group + j of `queries * group` rows.
+struct AttentionState {
+  float* max;  ///< (rows) running maximum, -inf at the start
+  float* sum;  ///< (rows) running sum of exp(s - max)
+  float* acc;  ///< (rows, D) running sum of exp(s - max) v
+};
+
+/// A row of the table: the kernels of one instruction set.
+struct KernelTable {
+  const char* name;
+
+  /// x (T rows of K f32, x_stride floats apart) to int8 rows: per kActBlock values one f32 scale (max|x| / 127, round to
+  /// nearest even) and the sum of the int8 values, in whatever layout this row's matmul kernels want.
+  void (*quantize_rows)(const float* x, int64_t x_stride, int64_t T, int64_t K, std::byte* out, size_t out_stride);
+  size_t (*quantized_row_bytes)(int64_t K);  ///< a multiple of 64
+
+  /// out = x / sqrt(mean(x^2) + eps) * weight, one row of n values; out may be x; weight may be null (ones).
+  void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* out);
+  /// out = (x - mean) / sqrt(var + eps) * weight + bias, one row.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t n, float* out);
+  /// Rotates `heads` heads of D values in place; the first `rotary` values of each turn, by cos/sin (rotary / 2 each).
+  /// half: pairs (i, i + rotary / 2), as Hugging Face; interleaved: pairs (2i, 2i + 1), as GGUF's llama family.
+  void (*rope_half)(float* x, int64_t heads, int64_t D, int64_t rotary, const float* cos, const float* sin);
+  void (*rope_interleaved)(float* x, int64_t heads, int64_t D, int64_t rotary, const float* cos, const float* sin);
+  /// out = act(gate) * up, n values; out may be gate or up.
+  void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
+  void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
+  void (*gelu_mul)(const float* gate, const float* up, int64_t n, float* out);  ///< erf form
+  void (*add)(const float* a, const float* b, int64_t n, float* out);
+  void (*scale)(const float* x, float factor, int64_t n, float* out);
+  void (*softcap)(const float* x, float cap, int64_t n, float* out);  ///< cap * tanh(x / cap)
+
+  /// Stores the key and value of one token for all heads: k and v are (G, D) f32, slot = position % kPageTokens.
+  void (*kv_store)(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot);
+  /// Adds positions [begin, end) (inside one split) to the state, page by page in order.
+  void (*attention_split)(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* scratch);
+  size_t (*attention_scratch_bytes)(int32_t rows, int32_t D);
+  /// into += from (the earlier split is `into`); rows x D.
+  void (*attention_merge)(AttentionState into, AttentionState from, int64_t rows, int64_t D);
+  /// out[i, j, :] = acc / sum, row r = i * group + j to out + i * out_stride + j * D.
+  void (*attention_finish)(AttentionState state, int64_t queries, int64_t group, int64_t D, float* out, int64_t out_stride);
+
+  WeightKernels weights[kDTypeCount];
+};
+
+/// Dequantizes `n` values (whole blocks) of canonical layout; null for data types that no weight has.
+using DequantizeRow = void (*)(const std::byte* blocks, int64_t n, float* out);
+DequantizeRow dequantize_row(DType type);
+/// The reverse, rounding as ggml's reference does; null for types that Kinglet does not write.
+using QuantizeRow = void (*)(const float* x, int64_t n, std::byte* blocks);
+QuantizeRow quantize_row(DType type);
+
+/// The rows that this processor can run, best first; the last is "ref". Names: "avx512", "avx2", "neon", "ref".
+struct KernelRows {
+  const KernelTable* rows[8];
+  int count = 0;
+};
+KernelRows available_kernels();
+/// Rows that were compiled in and which this processor cannot run (tests name them as skipped).
+KernelRows unavailable_kernels();
+/// The named row, or where `name` is empty the best; null where the processor lacks it or the name is unknown.
+const KernelTable* find_kernels(const char* name);
+
+}  // namespace kinglet
