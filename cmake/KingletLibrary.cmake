@@ -85,3 +85,19 @@ function(kinglet_test name)
   kinglet_warnings(${name})
   add_test(NAME ${name} COMMAND ${name})
 endfunction()
+
+# kinglet_embed_text(TARGET FILE HEADER NAMESPACE NAME): builds a text file into TARGET as `inline constexpr char NAME[]`
+# of a generated HEADER.
+function(kinglet_embed_text target file header namespace name)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})
+  file(READ ${CMAKE_SOURCE_DIR}/${file} content)
+  set(root ${CMAKE_BINARY_DIR}/embedded/${target})
+  file(CONFIGURE OUTPUT ${root}/${header} @ONLY CONTENT
+"// Generated from @file@.
+#pragma once
+namespace @namespace@ {
+inline constexpr char @name@[] = R\"embedded(@content@)embedded\";
+}  // namespace @namespace@
+")
+  target_include_directories(${target} PRIVATE ${root})
+endfunction()
