@@ -1,0 +1,21 @@
+// What fills a row of the kernel table. Weight kernels (packing, matrix products, activation quantization) and vector
+// kernels (norms, rope, activations, attention) come from different files; kernels.cc calls both for each row.
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace kinglet {
+
+// quantize_rows, quantized_row_bytes and weights[].
+void fill_ref_weights(KernelTable& table);
+void fill_avx2_weights(KernelTable& table);
+void fill_avx512_weights(KernelTable& table);
+void fill_neon_weights(KernelTable& table);
+
+// Everything else.
+void fill_ref_vector(KernelTable& table);
+void fill_avx2_vector(KernelTable& table);
+void fill_avx512_vector(KernelTable& table);
+void fill_neon_vector(KernelTable& table);
+
+}  // namespace kinglet
