@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "base/version.h"
 #include "cli/exit_code.h"
 
 namespace kinglet::cli {
@@ -17,7 +18,7 @@ void add_common(CLI::App& app, CommonOptions& options) {
 
 int run_main(int argc, char** argv) {
   CLI::App app{"Kinglet: small language models, their whole life, on hardware you own", "kinglet"};
-  app.set_version_flag("--version", "kinglet 0.1.0");
+  app.set_version_flag("--version", std::string("kinglet ") + kVersion);
   app.require_subcommand(1);
   struct Entry {
     CLI::App* app;
