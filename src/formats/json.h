@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
 #include "base/status.h"
@@ -16,7 +17,8 @@ struct JsonLimits {
   int max_depth = 200;
 };
 
-/// Parses one JSON text. Errors (Code::corrupt): "line 3, column 7: ...", too deep, too large. No exception leaves it.
+/// Parses one JSON text. A repeated key keeps its last value. Errors (Code::corrupt): "line 3, column 7: ...", too deep,
+/// too large. No exception leaves it.
 Result<Json> parse_json(std::string_view text, const JsonLimits& limits = {});
 
 /// Parses the file at `path`; errors carry the path.
