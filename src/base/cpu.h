@@ -10,7 +10,7 @@ struct CpuFeatures {
   bool avx512_bf16 = false;  ///< with the above
   bool amx_int8 = false;     ///< tiles saved by the system; a process may still have to ask for them
   bool amx_bf16 = false;
-  bool neon = false;         ///< every 64-bit Arm
+  bool neon = false;  ///< every 64-bit Arm
   bool neon_dotprod = false;
   bool neon_i8mm = false;
 };

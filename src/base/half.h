@@ -7,6 +7,8 @@
 
 namespace kinglet {
 
+inline constexpr float kMaxF16 = 65504.0f;  ///< the largest finite binary16
+
 /// IEEE binary16 to binary32, exact.
 constexpr float f16_to_f32(uint16_t h) {
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16;

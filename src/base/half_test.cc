@@ -58,7 +58,7 @@ TEST(Half, Bf16) {
       EXPECT_EQ(f32_to_bf16(f), bits);
     }
   }
-  EXPECT_EQ(f32_to_bf16(1.0f + 0x1p-8f), 0x3f80);             // the middle, to even
+  EXPECT_EQ(f32_to_bf16(1.0f + 0x1p-8f), 0x3f80);  // the middle, to even
   EXPECT_EQ(f32_to_bf16(1.0f + 0x1p-8f + 0x1p-20f), 0x3f81);
   EXPECT_EQ(f32_to_bf16(std::numeric_limits<float>::max()), 0x7f80);
 }

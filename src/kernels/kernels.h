@@ -126,9 +126,11 @@ struct KernelTable {
   void (*scale)(const float* x, float factor, int64_t n, float* out);
   void (*softcap)(const float* x, float cap, int64_t n, float* out);  ///< cap * tanh(x / cap)
 
-  /// Stores the key and value of one token for all heads: k and v are (G, D) f32, slot = position % kPageTokens.
+  /// Stores the key and value of one token for all heads: k and v are (G, D) f32, slot = position % kPageTokens. What is
+  /// beyond f16 becomes its largest value: one infinity would turn every later answer to NaN.
   void (*kv_store)(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot);
-  /// Adds positions [begin, end) (inside one split) to the state, page by page in order.
+  /// Adds positions [begin, end) (inside one split) to the state, page by page in order. Positions that no query sees are
+  /// not read: their pages may be null, and the slots after the last stored position may hold anything.
   void (*attention_split)(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* scratch);
   size_t (*attention_scratch_bytes)(int32_t rows, int32_t D);
   /// into += from (the earlier split is `into`); rows x D.

@@ -12,7 +12,13 @@ void fill_avx2_weights(KernelTable& table);
 void fill_avx512_weights(KernelTable& table);
 void fill_neon_weights(KernelTable& table);
 
-// Everything else.
+// kv_store and attention_*.
+void fill_ref_attention(KernelTable& table);
+void fill_avx2_attention(KernelTable& table);
+void fill_avx512_attention(KernelTable& table);
+void fill_neon_attention(KernelTable& table);
+
+// Everything else; these call the attention's.
 void fill_ref_vector(KernelTable& table);
 void fill_avx2_vector(KernelTable& table);
 void fill_avx512_vector(KernelTable& table);

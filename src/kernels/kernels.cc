@@ -1,0 +1,74 @@
+// Composes the rows of the kernel table, each on top of the one below it.
+#include "kernels/kernels.h"
+
+#include <cstring>
+
+#include "base/cpu.h"
+#include "kernels/rows.h"
+
+namespace kinglet {
+namespace {
+
+struct Row {
+  KernelTable table{};
+  bool runnable = false;
+};
+
+/// Every row that was compiled in, the reference first and then upwards.
+class Rows {
+ public:
+  Rows() {
+    fill_ref_vector(push("ref", true));
+    fill_ref_weights(top());
+#if defined(__x86_64__)
+    const CpuFeatures& cpu = cpu_features();
+    fill_avx2_vector(push("avx2", cpu.avx2));
+    fill_avx2_weights(top());
+    fill_avx512_vector(push("avx512", cpu.avx512));
+    fill_avx512_weights(top());
+#endif
+  }
+
+  /// The rows that can run (or cannot), best first.
+  KernelRows select(bool runnable) const {
+    KernelRows selected{};
+    for (int i = count_; i-- > 0;)
+      if (rows_[i].runnable == runnable) selected.rows[selected.count++] = &rows_[i].table;
+    return selected;
+  }
+
+ private:
+  /// A new row that starts as a copy of the one below: what it does not fill in, it inherits.
+  KernelTable& push(const char* name, bool runnable) {
+    Row& row = rows_[count_];
+    if (count_ > 0) row.table = rows_[count_ - 1].table;
+    row.table.name = name;
+    row.runnable = runnable;
+    ++count_;
+    return row.table;
+  }
+  KernelTable& top() { return rows_[count_ - 1].table; }
+
+  Row rows_[sizeof(KernelRows::rows) / sizeof(KernelRows::rows[0])];
+  int count_ = 0;
+};
+
+const Rows& all_rows() {
+  static const Rows rows;
+  return rows;
+}
+
+}  // namespace
+
+KernelRows available_kernels() { return all_rows().select(true); }
+KernelRows unavailable_kernels() { return all_rows().select(false); }
+
+const KernelTable* find_kernels(const char* name) {
+  const KernelRows available = available_kernels();
+  if (name == nullptr || *name == '\0') return available.rows[0];
+  for (int i = 0; i < available.count; ++i)
+    if (std::strcmp(available.rows[i]->name, name) == 0) return available.rows[i];
+  return nullptr;
+}
+
+}  // namespace kinglet

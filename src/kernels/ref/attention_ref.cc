@@ -1,0 +1,138 @@
+// Paged attention, slow and readable: one query head at a time, softmax kept up page by page.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/half.h"
+#include "kernels/rows.h"
+
+namespace kinglet {
+namespace {
+
+constexpr float kNone = -std::numeric_limits<float>::infinity();  ///< maximum of no scores
+
+float load(const std::byte* tile, DType type, int64_t i) {
+  if (type == DType::f16) {
+    uint16_t h;
+    std::memcpy(&h, tile + i * 2, sizeof(h));
+    return f16_to_f32(h);
+  }
+  float f;
+  std::memcpy(&f, tile + i * 4, sizeof(f));
+  return f;
+}
+
+void store(std::byte* tile, DType type, int64_t i, float value) {
+  if (type == DType::f16) {
+    const uint16_t h = f32_to_f16(std::clamp(value, -kMaxF16, kMaxF16));
+    std::memcpy(tile + i * 2, &h, sizeof(h));
+  } else {
+    std::memcpy(tile + i * 4, &value, sizeof(value));
+  }
+}
+
+void kv_store(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot) {
+  for (int32_t g = 0; g < kv.G; ++g, k += kv.D, v += kv.D) {
+    for (int32_t d = 0; d < kv.D; ++d) {
+      store(page + kv.key_offset(g), kv.type, int64_t{d} * kPageTokens + slot, k[d]);
+      store(page + kv.value_offset(g), kv.type, int64_t{slot} * kv.D + d, v[d]);
+    }
+  }
+}
+
+/// Positions [begin, end) that one query sees.
+struct Visible {
+  int64_t begin, end;
+};
+
+Visible visible(const AttentionTile& tile, int64_t query, int64_t begin, int64_t end) {
+  const int64_t position = tile.position + query;
+  end = std::min(end, tile.causal ? position + 1 : tile.length);
+  if (tile.window > 0) begin = std::max(begin, position - tile.window + 1);
+  return {begin, end};
+}
+
+/// scores[p] for the positions of `seen`, all of them in the page whose keys are given.
+void score_page(const AttentionTile& tile, const std::byte* keys, const float* q, Visible seen, float* scores) {
+  for (int64_t p = seen.begin; p < seen.end; ++p) {
+    const int64_t slot = p % kPageTokens;
+    float dot = 0;
+    for (int64_t d = 0; d < tile.kv.D; ++d) dot += q[d] * load(keys, tile.kv.type, d * kPageTokens + slot);
+    const float s = dot * tile.scale;
+    scores[slot] = tile.softcap > 0 ? tile.softcap * std::tanh(s / tile.softcap) : s;
+  }
+}
+
+/// Adds one page to the running softmax of one query head (max, sum, acc (D)).
+void add_page(const AttentionTile& tile, const std::byte* page, const float* q, Visible seen, float& max, float& sum,
+              float* acc) {
+  float scores[kPageTokens];
+  score_page(tile, page + tile.kv.key_offset(tile.g), q, seen, scores);
+
+  float top = max;
+  for (int64_t p = seen.begin; p < seen.end; ++p) top = std::max(top, scores[p % kPageTokens]);
+  const float rescale = std::exp(max - top);  // 0 at the start, where max is -inf
+  max = top;
+  sum *= rescale;
+  for (int64_t d = 0; d < tile.kv.D; ++d) acc[d] *= rescale;
+
+  const std::byte* values = page + tile.kv.value_offset(tile.g);
+  for (int64_t p = seen.begin; p < seen.end; ++p) {
+    const int64_t slot = p % kPageTokens;
+    const float weight = std::exp(scores[slot] - top);
+    sum += weight;
+    for (int64_t d = 0; d < tile.kv.D; ++d) acc[d] += weight * load(values, tile.kv.type, slot * tile.kv.D + d);
+  }
+}
+
+void attention_split(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte*) {
+  for (int64_t i = 0; i < tile.queries; ++i) {
+    const Visible seen = visible(tile, i, begin, end);
+    for (int64_t from = seen.begin; from < seen.end;) {
+      const int64_t to = std::min(seen.end, (from / kPageTokens + 1) * kPageTokens);
+      const std::byte* page = tile.pages[from / kPageTokens];
+      for (int64_t j = 0; j < tile.group; ++j) {
+        const int64_t r = i * tile.group + j;
+        const float* q = tile.q + i * tile.q_stride + j * tile.kv.D;
+        add_page(tile, page, q, {from, to}, state.max[r], state.sum[r], state.acc + r * tile.kv.D);
+      }
+      from = to;
+    }
+  }
+}
+
+size_t attention_scratch_bytes(int32_t, int32_t) { return 0; }
+
+void attention_merge(AttentionState into, AttentionState from, int64_t rows, int64_t D) {
+  for (int64_t r = 0; r < rows; ++r) {
+    if (from.max[r] == kNone) continue;  // this split showed the row nothing
+    const float top = std::max(into.max[r], from.max[r]);
+    const float into_factor = std::exp(into.max[r] - top), from_factor = std::exp(from.max[r] - top);
+    into.max[r] = top;
+    into.sum[r] = into.sum[r] * into_factor + from.sum[r] * from_factor;
+    for (int64_t i = r * D; i < (r + 1) * D; ++i) into.acc[i] = into.acc[i] * into_factor + from.acc[i] * from_factor;
+  }
+}
+
+void attention_finish(AttentionState state, int64_t queries, int64_t group, int64_t D, float* out, int64_t out_stride) {
+  for (int64_t i = 0; i < queries; ++i)
+    for (int64_t j = 0; j < group; ++j) {
+      const int64_t r = i * group + j;
+      // A row that saw nothing answers zeros.
+      const float factor = state.sum[r] > 0 ? 1.0f / state.sum[r] : 0.0f;
+      for (int64_t d = 0; d < D; ++d) out[i * out_stride + j * D + d] = state.acc[r * D + d] * factor;
+    }
+}
+
+}  // namespace
+
+void fill_ref_attention(KernelTable& table) {
+  table.kv_store = kv_store;
+  table.attention_split = attention_split;
+  table.attention_scratch_bytes = attention_scratch_bytes;
+  table.attention_merge = attention_merge;
+  table.attention_finish = attention_finish;
+}
+
+}  // namespace kinglet
