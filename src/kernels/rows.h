@@ -8,6 +8,7 @@ namespace kinglet {
 
 // quantize_rows, quantized_row_bytes and weights[].
 void fill_ref_weights(KernelTable& table);
+void fill_ref_activations(KernelTable& table);  ///< the first two of these
 void fill_avx2_weights(KernelTable& table);
 void fill_avx512_weights(KernelTable& table);
 void fill_neon_weights(KernelTable& table);

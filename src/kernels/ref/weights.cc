@@ -1,8 +1,0 @@
-// The weight kernels of the ref row.
-#include "kernels/rows.h"
-
-namespace kinglet {
-
-void fill_ref_weights(KernelTable&) {}
-
-}  // namespace kinglet
