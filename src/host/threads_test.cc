@@ -91,6 +91,22 @@ TEST_P(Threads, CallersTakeTurns) {
   EXPECT_EQ(std::accumulate(per_worker.begin(), per_worker.end(), int64_t{0}), 3 * 500 * 4);
 }
 
+// Each run ends only when two threads are inside it at once, so helpers do take part, awake or asleep.
+TEST(Threads, HelpersTakePart) {
+  ThreadPool pool(2);
+  for (int run = 0; run < 300; ++run) {
+    if (run % 100 == 99) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::atomic<int> inside = 0;
+    std::vector<int> worker_of(2);
+    pool.parallel().for_each(2, [&](int64_t chunk, int worker) {
+      worker_of[static_cast<size_t>(chunk)] = worker;
+      ++inside;
+      while (inside < 2) std::this_thread::yield();
+    });
+    EXPECT_NE(worker_of[0], worker_of[1]);
+  }
+}
+
 // A pool inside a body of another pool works too.
 TEST(Threads, PoolsWithinPools) {
   ThreadPool outer(2), inner(3);
