@@ -1,0 +1,176 @@
+// Which canonical steps one launch stands for.
+#include "exec/plan.h"
+
+namespace kinglet {
+namespace {
+
+class Fuser {
+ public:
+  Fuser(const Program& program, std::span<const ParamData> params, const KernelTable& kernels, std::span<int32_t> uses)
+      : p_(program), params_(params), kernels_(kernels), uses_(uses) {
+    for (const Step& step : p_.steps)
+      for (SlotId in : step.in)
+        if (in != kNone) ++uses_[static_cast<size_t>(in)];
+    for (const Slot& slot : p_.slots)
+      if (slot.base != kNone) ++uses_[static_cast<size_t>(slot.base)];
+    for (SlotId out : {p_.logits, p_.hidden})
+      if (out != kNone) ++uses_[static_cast<size_t>(out)];
+  }
+
+  Launch next(size_t first, Fusion fusion) const {
+    Launch launch{.kind = kind_of(step(first).op)};
+    push(launch, first);
+    if (fusion == Fusion::on) widen(launch, first);
+    return launch;
+  }
+
+  bool wants_int8(const Step& s) const {
+    return kernels_.weights[static_cast<size_t>(params_[static_cast<size_t>(s.weight)].dtype)].act == ActKind::int8;
+  }
+
+ private:
+  const Step& step(size_t i) const { return p_.steps[i]; }
+  bool is(size_t i, Op op) const { return i < p_.steps.size() && p_.steps[i].op == op; }
+  bool used_once(SlotId slot) const { return uses_[static_cast<size_t>(slot)] == 1; }
+  static void push(Launch& launch, size_t i) { launch.steps[launch.count++] = static_cast<int32_t>(i); }
+
+  static LaunchKind kind_of(Op op) {
+    switch (op) {
+      case Op::embed: return LaunchKind::embed;
+      case Op::rms_norm:
+      case Op::layer_norm: return LaunchKind::norm;
+      case Op::linear: return LaunchKind::linear;
+      case Op::rope: return LaunchKind::rope;
+      case Op::attention: return LaunchKind::attention;
+      case Op::silu_mul:
+      case Op::gelu_tanh_mul:
+      case Op::gelu_mul:
+      case Op::add:
+      case Op::scale:
+      case Op::softcap: return LaunchKind::elementwise;
+      case Op::select: return LaunchKind::select;
+    }
+    return LaunchKind::elementwise;
+  }
+
+  static bool is_gated(Op op) { return op == Op::silu_mul || op == Op::gelu_tanh_mul || op == Op::gelu_mul; }
+
+  void widen(Launch& launch, size_t first) const {
+    if (launch.kind == LaunchKind::linear) {
+      if (try_gated(launch, first) || try_residual(launch, first)) return;
+      while (launch.count < 3 && is(first + launch.count, Op::linear) && step(first + launch.count).in[0] == step(first).in[0] &&
+             !starts_gated(first + launch.count))
+        push(launch, first + launch.count);
+    } else if (launch.kind == LaunchKind::norm || launch.kind == LaunchKind::rope) {
+      try_rope_store(launch, first);
+    }
+  }
+
+  // linear gate, linear up (or one linear viewed as both), gated: the products are used by the activation alone.
+  bool starts_gated(size_t first) const {
+    Launch probe{.kind = LaunchKind::linear};
+    push(probe, first);
+    return try_gated(probe, first);
+  }
+  bool try_gated(Launch& launch, size_t first) const {
+    const Step& gate = step(first);
+    const size_t act = is(first + 1, Op::linear) && step(first + 1).in[0] == gate.in[0] ? first + 2 : first + 1;
+    if (act >= p_.steps.size() || !is_gated(step(act).op)) return false;
+    const Step& gated = step(act);
+    if (act == first + 2) {
+      const Step& up = step(first + 1);
+      if (gated.in[0] != gate.out || gated.in[1] != up.out || !used_once(gate.out) || !used_once(up.out)) return false;
+      if (wants_int8(gate) != wants_int8(up)) return false;
+      push(launch, first + 1);
+    } else {
+      const Slot& g = p_.slots[static_cast<size_t>(gated.in[0])];
+      const Slot& u = p_.slots[static_cast<size_t>(gated.in[1])];
+      const bool views = g.base == gate.out && u.base == gate.out && g.offset == 0 && u.offset == g.width &&
+                         g.width % kPanelRows == 0 && uses_[static_cast<size_t>(gate.out)] == 2;
+      if (!views || !used_once(gated.in[0]) || !used_once(gated.in[1])) return false;
+    }
+    push(launch, act);
+    launch.kind = LaunchKind::gated_linear;
+    return true;
+  }
+
+  // linear, add(x, y): y is used by the add alone and x by nothing later, so the product is added in place.
+  bool try_residual(Launch& launch, size_t first) const {
+    if (!is(first + 1, Op::add)) return false;
+    const Step& add = step(first + 1);
+    const SlotId y = step(first).out, x = add.in[0];
+    if (add.in[1] != y || x == y || !used_once(y) || p_.slots[static_cast<size_t>(x)].base != kNone) return false;
+    for (size_t i = first + 2; i < p_.steps.size(); ++i)
+      for (SlotId in : step(i).in)
+        if (in == x) return false;
+    if (x == p_.logits || x == p_.hidden || step(first).in[0] == x) return false;
+    push(launch, first + 1);
+    launch.residual = true;
+    return true;
+  }
+
+  // [head norm] rope of q, [head norm] rope of k, attention(q, k, v): all but the attention in one pass over tokens.
+  void try_rope_store(Launch& launch, size_t first) const {
+    Launch wide{.kind = LaunchKind::rope_store};
+    size_t i = first;
+    SlotId turned[2];
+    for (SlotId& out : turned) {
+      if (is(i, Op::rms_norm) && step(i).attr.heads > 0 && is(i + 1, Op::rope) && step(i + 1).in[0] == step(i).out && used_once(step(i).out))
+        push(wide, i++);
+      if (!is(i, Op::rope)) return;
+      out = step(i).out;
+      push(wide, i++);
+    }
+    // Program order may also be: linear q, k, v first, then norms in pairs; both end in the attention of these two.
+    if (!is(i, Op::attention) || step(i).in[0] != turned[0] || step(i).in[1] != turned[1] || !used_once(turned[1])) return;
+    push(wide, i);
+    launch = wide;
+  }
+
+  const Program& p_;
+  std::span<const ParamData> params_;
+  const KernelTable& kernels_;
+  std::span<int32_t> uses_;
+};
+
+}  // namespace
+
+size_t fuse(const Program& program, std::span<const ParamData> params, const KernelTable& kernels, Fusion fusion,
+            std::span<Launch> launches, std::span<int32_t> uses) {
+  const Fuser fuser(program, params, kernels, uses);
+  size_t count = 0;
+  SlotId quantized = kNone;  // whose int8 rows lie in the shared buffer
+  for (size_t i = 0; i < program.steps.size();) {
+    Launch launch = fuser.next(i, fusion);
+    if (launch.kind == LaunchKind::linear || launch.kind == LaunchKind::gated_linear) {
+      const Step& first = program.steps[static_cast<size_t>(launch.steps[0])];
+      bool int8 = false;
+      for (int j = 0; j < launch.count; ++j) {
+        const Step& s = program.steps[static_cast<size_t>(launch.steps[j])];
+        int8 = int8 || (s.op == Op::linear && fuser.wants_int8(s));
+      }
+      launch.quantize_in = int8 && quantized != first.in[0];
+      if (int8) quantized = first.in[0];
+      // A norm right before makes the int8 rows while its row is in cache.
+      if (fusion == Fusion::on && launch.quantize_in && count > 0 && launches[count - 1].kind == LaunchKind::norm &&
+          program.steps[static_cast<size_t>(launches[count - 1].steps[0])].out == first.in[0]) {
+        launches[count - 1].quantize_out = true;
+        launch.quantize_in = false;
+      }
+    } else if (launch.kind == LaunchKind::rope_store) {
+      // The last step pushed is the attention, which is a launch of its own.
+      --launch.count;
+      launches[count++] = launch;
+      Launch attention{.kind = LaunchKind::attention, .stored = true};
+      attention.steps[attention.count++] = launch.steps[launch.count];
+      launches[count++] = attention;
+      i = static_cast<size_t>(launch.steps[launch.count]) + 1;
+      continue;
+    }
+    launches[count++] = launch;
+    i = static_cast<size_t>(launch.steps[launch.count - 1]) + 1;
+  }
+  return count;
+}
+
+}  // namespace kinglet

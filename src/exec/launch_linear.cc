@@ -1,0 +1,129 @@
+// Matrix products over panels of weights, with the fused forms: several weights on one input, a residual, gate and up.
+#include <algorithm>
+
+#include "exec/walker.h"
+
+namespace kinglet {
+namespace {
+
+// Where a product goes: `out` is the place of the first panel's first row.
+struct Target {
+  float* out;
+  int64_t stride;
+  Epilogue epilogue;
+};
+
+struct Product {
+  const Step* step;
+  int64_t T, K, N;
+  int64_t panels() const { return ceil_div<int64_t>(N, kPanelRows); }
+};
+
+Product product_of(const Walker& w, const Step& step) {
+  const Shape& shape = w.plan.program.params[static_cast<size_t>(step.weight)].shape;
+  return {&step, w.rows(step.out), shape[1], shape[0]};
+}
+
+void quantize_input(const Walker& w, const Step& step) {
+  const SlotId in = step.in[0];
+  w.for_rows(w.rows(in), [&](int64_t i) {
+    w.kernels().quantize_rows(w.row(in, i), w.stride(in), 1, w.width(in), w.int8_row(i), w.plan.int8_stride);
+  });
+}
+
+// Panels [begin, end) of one product. Weights that are not packed yet are packed panel by panel into the worker's scratch: the same
+// kernel on the same bytes, so the result is the same.
+void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Target target, std::byte* scratch) {
+  const Step& step = *p.step;
+  const ParamData& weight = w.param(step.weight);
+  const WeightKernels& k = w.weight_kernels(step.weight);
+  const bool int8 = k.act == ActKind::int8;
+  const int64_t first = begin * kPanelRows;
+  MatmulArgs args{.panels = k.canonical && weight.panels == nullptr ? weight.rows : weight.panels,
+                  .panel_bytes = weight.panel_bytes,
+                  .acts = int8 ? w.int8_row(0) : reinterpret_cast<const std::byte*>(w.data(step.in[0])),
+                  .act_stride = int8 ? w.plan.int8_stride : static_cast<size_t>(w.stride(step.in[0])) * sizeof(float),
+                  .out = target.out,
+                  .out_stride = target.stride,
+                  .bias = step.bias == kNone ? nullptr : w.values(step.bias) + first,
+                  .T = p.T,
+                  .K = p.K,
+                  .N = p.N - first,
+                  .panel_begin = 0,
+                  .panel_end = end - begin,
+                  .epilogue = target.epilogue,
+                  .scratch = scratch + round_up<size_t>(weight.panel_bytes, 64)};
+  if (args.panels != nullptr) {
+    args.panels += static_cast<size_t>(begin) * weight.panel_bytes;
+    return k.matmul(args);
+  }
+  args.panels = scratch;
+  args.panel_end = 1;
+  for (int64_t row = first; row < std::min(p.N, end * kPanelRows); row += kPanelRows) {
+    const auto rows = static_cast<int>(std::min<int64_t>(kPanelRows, p.N - row));
+    k.pack(weight.rows + static_cast<size_t>(row) * weight.row_bytes, weight.row_bytes, rows, p.K, scratch);
+    k.matmul(args);
+    args.out += kPanelRows;
+    args.bias += args.bias == nullptr ? 0 : kPanelRows;
+    args.N -= kPanelRows;
+  }
+}
+
+// Panels a work item takes: enough items to balance, few enough that claiming them costs nothing.
+int64_t panels_per_item(int64_t panels, int workers) { return std::clamp<int64_t>(panels / (int64_t{8} * workers), 1, 16); }
+
+}  // namespace
+
+void run_linear(const Walker& w, const Launch& launch) {
+  if (launch.quantize_in) quantize_input(w, w.step(launch, 0));
+  const int count = launch.residual ? 1 : launch.count;
+  Product products[3];
+  int64_t panels = 0;
+  for (int i = 0; i < count; ++i) panels += (products[i] = product_of(w, w.step(launch, i))).panels();
+  if (products[0].T == 0) return;
+  const int64_t item = panels_per_item(panels, w.parallel.workers);
+  w.parallel.for_each(ceil_div(panels, item), [&](int64_t chunk, int worker) {
+    int64_t begin = chunk * item;
+    int64_t left = std::min(panels, begin + item) - begin;
+    for (int i = 0; i < count && left > 0; ++i) {
+      const Product& p = products[i];
+      if (begin < p.panels()) {
+        const int64_t end = std::min(p.panels(), begin + left);
+        const SlotId out = launch.residual ? w.step(launch, 1).out : p.step->out;
+        multiply(w, p, begin, end, {w.data(out) + begin * kPanelRows, w.stride(out), launch.residual ? Epilogue::add : Epilogue::store}, w.scratch(worker));
+        left -= end - begin;
+        begin = end;
+      }
+      begin -= p.panels();
+    }
+  });
+}
+
+void run_gated_linear(const Walker& w, const Launch& launch) {
+  const Step& act = w.step(launch, launch.count - 1);
+  if (launch.quantize_in) quantize_input(w, w.step(launch, 0));
+  const bool separate = launch.count == 3;
+  const Product gate = product_of(w, w.step(launch, 0));
+  const Product up = separate ? product_of(w, w.step(launch, 1)) : gate;
+  if (gate.T == 0) return;
+  const int64_t F = w.width(act.out), panels = ceil_div<int64_t>(F, kPanelRows);
+  const int64_t up_first = separate ? 0 : panels;  // one weight for both: gate rows, then up rows
+  const int64_t item = std::min<int64_t>(kGatedTilePanels, panels_per_item(panels, w.parallel.workers));
+  const KernelTable& k = w.kernels();
+  const auto apply = act.op == Op::silu_mul ? k.silu_mul : act.op == Op::gelu_tanh_mul ? k.gelu_tanh_mul : k.gelu_mul;
+  w.parallel.for_each(ceil_div(panels, item), [&](int64_t chunk, int worker) {
+    const int64_t begin = chunk * item, end = std::min(panels, begin + item);
+    const int64_t column = begin * kPanelRows, columns = std::min(F, end * kPanelRows) - column;
+    auto* tile = reinterpret_cast<float*>(w.scratch(worker));
+    std::byte* rest = w.scratch(worker) + round_up<size_t>(gated_tile_bytes(gate.T), 64);
+    const int64_t tile_stride = int64_t{kGatedTilePanels} * kPanelRows;
+    multiply(w, gate, begin, end, {w.data(act.out) + column, w.stride(act.out), Epilogue::store}, rest);
+    multiply(w, up, up_first + begin, up_first + end, {tile, tile_stride, Epilogue::store}, rest);
+    for (int64_t t = 0; t < gate.T; ++t) {
+      float* g = w.row(act.out, t) + column;
+      apply(g, tile + t * tile_stride, columns, g);
+    }
+  });
+}
+
+}  // namespace kinglet

@@ -1,0 +1,109 @@
+// The inference plan of a program: fused launches and where every slot lies in one workspace.
+//
+// Planning reads the program once; running it touches no allocator. The canonical program is unfused; what the planner fuses, and
+// when, is in exec/fuse.cc, and every fused launch has a test against its parts (Fusion::off).
+#pragma once
+
+#include <span>
+
+#include "base/arena.h"
+#include "kernels/kernels.h"
+#include "spec/program.h"
+
+namespace kinglet {
+
+/// A parameter's values at run time. Linear weights and embeddings: `rows` in canonical layout, and `panels` once packed
+/// (null: packed on the fly, panel by panel). Norms and biases: f32 in `rows`.
+struct ParamData {
+  DType dtype = DType::f32;
+  const std::byte* rows = nullptr;
+  size_t row_bytes = 0;
+  const std::byte* panels = nullptr;
+  size_t panel_bytes = 0;
+};
+
+/// What one launch does. Row-wise ones run over rows in parallel, linear ones over panels, attention over heads and tiles.
+enum class LaunchKind : uint8_t {
+  embed,
+  norm,          ///< rms_norm or layer_norm, and int8 rows where a linear wants them
+  linear,        ///< 1 to 3 linear steps that read one slot, into their own outputs; `add` fuses a residual
+  gated_linear,  ///< gate and up products and their activation, tile by tile
+  rope,
+  rope_store,    ///< head norms and rope of q and k, and the store of k and v, token by token
+  attention,     ///< stores k and v first unless rope_store did
+  elementwise,   ///< gated, add, scale, softcap
+  select,
+};
+
+struct Launch {
+  static constexpr int kMaxSteps = 8;
+  LaunchKind kind;
+  uint8_t count = 0;          ///< of steps
+  int32_t steps[kMaxSteps];   ///< canonical steps it stands for, in order
+  bool quantize_out = false;  ///< norm: also writes int8 rows
+  bool quantize_in = false;   ///< linear: makes int8 rows of its input first
+  bool residual = false;      ///< linear: the last step is the add
+  bool stored = false;        ///< attention: rope_store has stored k and v
+};
+
+/// Place of a slot: byte offset in the workspace of its first value, and floats from row to row.
+struct Place {
+  size_t offset = SIZE_MAX;  ///< SIZE_MAX: never materialized
+  int64_t stride = 0;
+};
+
+inline constexpr int kAttentionTileRows = 64;  ///< query rows (queries x group) of one attention work item
+inline constexpr int kGatedTilePanels = 4;     ///< panels of gate and up that one work item multiplies
+
+/// Worker scratch that holds the up product of one gated tile.
+constexpr size_t gated_tile_bytes(int64_t T) { return static_cast<size_t>(T) * kGatedTilePanels * kPanelRows * sizeof(float); }
+
+/// Floats of one AttentionState of `rows` rows: max and sum, then acc on a 64-byte border.
+constexpr size_t attention_state_floats(int64_t rows, int64_t D) {
+  return static_cast<size_t>(round_up<int64_t>(2 * rows, 16) + round_up<int64_t>(rows * D, 16));
+}
+
+enum class Fusion : uint8_t { on, off };
+
+struct PlanOptions {
+  int64_t max_tokens = 512;   ///< T of the largest batch
+  int64_t max_outputs = 512;  ///< R
+  int64_t max_context = 4096; ///< longest sequence, in positions
+  int workers = 1;
+  Fusion fusion = Fusion::on;
+  DType kv_type = DType::f16;
+};
+
+struct Plan {
+  Program program;
+  PlanOptions options;
+  const KernelTable* kernels = nullptr;
+  std::span<const Launch> launches;
+  std::span<const Place> places;   ///< one for each slot
+  size_t int8_offset = 0;          ///< int8 rows of the current linear input
+  size_t int8_stride = 0;
+  size_t rope_offset = 0;          ///< cos and sin of each rope table, (T, rotary) floats a table
+  size_t partials_offset = 0;      ///< attention states of parallel splits
+  size_t scratch_offset = 0;       ///< first worker's scratch
+  size_t scratch_stride = 0;       ///< bytes a worker
+  size_t workspace_bytes = 0;      ///< 64-byte aligned memory that forward() needs
+  size_t activation_bytes = 0;     ///< of it, slots
+
+  int64_t slot_rows(SlotId slot) const {
+    return program.slots[static_cast<size_t>(slot)].rows == Rows::tokens ? options.max_tokens : options.max_outputs;
+  }
+};
+
+/// Bytes of arena memory that make_plan() needs for `program`.
+size_t plan_arena_bytes(const Program& program);
+
+/// Plans `program` (validated) for `params`' data types (one for each parameter). Errors: resource_exhausted where the arena is too
+/// small or sizes overflow.
+Result<Plan> make_plan(const Program& program, std::span<const ParamData> params, const KernelTable& kernels,
+                       const PlanOptions& options, Arena& arena);
+
+/// The fused launches of a program (exec/fuse.cc); `launches` has room for one a step. Returns how many there are.
+size_t fuse(const Program& program, std::span<const ParamData> params, const KernelTable& kernels, Fusion fusion,
+            std::span<Launch> launches, std::span<int32_t> use_counts);
+
+}  // namespace kinglet

@@ -1,0 +1,61 @@
+// What the launches share while a batch runs. Internal to exec/.
+#pragma once
+
+#include <algorithm>
+
+#include "exec/forward.h"
+
+namespace kinglet {
+
+struct Walker {
+  const Plan& plan;
+  std::span<const ParamData> params;
+  const Batch& batch;
+  std::byte* workspace;
+  const Parallel& parallel;
+
+  const Step& step(const Launch& launch, int i) const { return plan.program.steps[static_cast<size_t>(launch.steps[i])]; }
+  const KernelTable& kernels() const { return *plan.kernels; }
+  const ParamData& param(ParamId id) const { return params[static_cast<size_t>(id)]; }
+  /// f32 values of a norm or bias; null for kNone.
+  const float* values(ParamId id) const { return id == kNone ? nullptr : reinterpret_cast<const float*>(param(id).rows); }
+  const WeightKernels& weight_kernels(ParamId id) const { return kernels().weights[static_cast<size_t>(param(id).dtype)]; }
+
+  int64_t width(SlotId s) const { return plan.program.slots[static_cast<size_t>(s)].width; }
+  int64_t rows(SlotId s) const {
+    return static_cast<int64_t>(plan.program.slots[static_cast<size_t>(s)].rows == Rows::tokens ? batch.tokens.size() : batch.outputs.size());
+  }
+  int64_t stride(SlotId s) const { return plan.places[static_cast<size_t>(s)].stride; }
+  float* data(SlotId s) const { return reinterpret_cast<float*>(workspace + plan.places[static_cast<size_t>(s)].offset); }
+  float* row(SlotId s, int64_t i) const { return data(s) + i * stride(s); }
+  std::byte* int8_row(int64_t i) const { return workspace + plan.int8_offset + static_cast<size_t>(i) * plan.int8_stride; }
+  std::byte* scratch(int worker) const { return workspace + plan.scratch_offset + static_cast<size_t>(worker) * plan.scratch_stride; }
+  /// cos, then sin (rotary / 2 each) of a row's position by a rope table.
+  float* rope_row(int32_t table, int64_t i) const;
+
+  /// f(row) over [0, n) rows in parallel, or here where there is too little to do.
+  template <typename F>
+  void for_rows(int64_t n, F&& f) const {
+    constexpr int64_t kFewRows = 4;
+    if (n < kFewRows || parallel.workers == 1) {
+      for (int64_t i = 0; i < n; ++i) f(i);
+      return;
+    }
+    const int64_t chunk = std::max<int64_t>(1, n / (4 * parallel.workers));
+    parallel.for_each(ceil_div(n, chunk), [&](int64_t c, int) {
+      for (int64_t i = c * chunk; i < std::min(n, (c + 1) * chunk); ++i) f(i);
+    });
+  }
+};
+
+void fill_rope_rows(const Walker& w);
+void run_linear(const Walker& w, const Launch& launch);
+void run_gated_linear(const Walker& w, const Launch& launch);
+void run_rope(const Walker& w, const Step& step);
+void run_rope_store(const Walker& w, const Launch& launch);
+void run_attention(const Walker& w, const Launch& launch);
+
+/// One row of a norm step.
+void norm_row(const Walker& w, const Step& step, int64_t i);
+
+}  // namespace kinglet
