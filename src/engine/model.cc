@@ -1,0 +1,52 @@
+#include "engine/model.h"
+
+#include <cstdlib>
+
+#include "host/error.h"
+
+namespace kinglet {
+namespace {
+
+Result<const KernelTable*> choose_kernels(std::string wanted) {
+  if (wanted.empty())
+    if (const char* isa = std::getenv("KINGLET_ISA")) wanted = isa;
+  if (const KernelTable* table = find_kernels(wanted.c_str())) return table;
+  std::string have;
+  const KernelRows rows = available_kernels();
+  for (int i = 0; i < rows.count; ++i) have += fmt::format("{}{}", i > 0 ? ", " : "", rows.rows[i]->name);
+  return error(Code::invalid_argument, "no kernels named '{}' on this processor (there are {})", wanted, have);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> Model::load(const std::string& path, const ModelOptions& options, Ledger& ledger) {
+  KL_ASSIGN(Checkpoint checkpoint, Checkpoint::open(path));
+  std::unique_ptr<Model> model(new Model(std::move(checkpoint)));
+  model->ledger_ = &ledger;
+  KL_ASSIGN(model->kernels_, choose_kernels(options.kernels));
+  KL_ASSIGN(model->spec_, read_model_spec(model->checkpoint_));
+  KL_ASSIGN(model->weights_, Weights::load(model->checkpoint_, model->spec_.program, *model->kernels_, ledger));
+  return model;
+}
+
+Result<const Tokenizer*> Model::tokenizer() const {
+  if (!tokenizer_) {
+    KL_ASSIGN(tokenizer_, Tokenizer::load(checkpoint_));
+  }
+  return &*tokenizer_;
+}
+
+std::vector<int32_t> Model::kv_windows() const {
+  std::vector<int32_t> out(static_cast<size_t>(spec_.program.kv_layers));
+  for (const Step& step : spec_.program.steps)
+    if (step.op == Op::attention) out[static_cast<size_t>(step.attr.kv_layer)] = step.attr.window;
+  return out;
+}
+
+int64_t Model::original_context() const {
+  for (const RopeTable& table : spec_.program.ropes)
+    if (!table.long_freq.empty()) return table.original_context;
+  return INT64_MAX;
+}
+
+}  // namespace kinglet

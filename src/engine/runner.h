@@ -1,0 +1,70 @@
+// Runs a model's plan on batches: the plan, its workspace, the threads and the key-value pages.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/kv_cache.h"
+#include "engine/model.h"
+#include "host/threads.h"
+
+namespace kinglet {
+
+struct RunnerOptions {
+  int threads = 0;            ///< 0: one for each processor
+  int64_t context = 0;        ///< longest sequence; 0: what the model was made for
+  int64_t batch_tokens = 512; ///< largest batch; longer prompts are cut
+  int64_t outputs = 1;        ///< most rows of logits in a batch
+  Fusion fusion = Fusion::on;
+  std::optional<DType> kv_type;
+};
+
+/// Which rows of a part give logits.
+enum class Outputs : uint8_t { none, last, all };
+
+/// A stretch of one sequence to evaluate: its tokens are appended to `kv`.
+struct BatchPart {
+  KvSequence* kv = nullptr;
+  std::span<const TokenId> tokens;
+  Outputs outputs = Outputs::last;
+  bool long_rope = false;
+};
+
+class Runner {
+ public:
+  /// `model` must outlive it. Errors: resource_exhausted by the model's ledger, with the breakdown.
+  static Result<std::unique_ptr<Runner>> create(const Model& model, const RunnerOptions& options);
+
+  const Model& model() const { return model_; }
+  const Plan& plan() const { return plan_; }
+  int threads() const { return pool_.threads(); }
+  int64_t context() const { return plan_.options.max_context; }
+  int64_t batch_tokens() const { return plan_.options.max_tokens; }
+  KvPool& kv_pool() { return *kv_pool_; }
+  KvSequence new_sequence() { return KvSequence(*kv_pool_); }
+
+  /// Evaluates one batch. Logits of the asked rows follow each other in the order of the parts. Errors: out_of_range (context, tokens),
+  /// resource_exhausted, corrupt where a logit is not a number. On an error no sequence has grown.
+  Status run(std::span<const BatchPart> parts);
+  /// Row `i` of the last batch's outputs: V logits, until the next run().
+  std::span<const float> logits(int64_t i) const;
+  std::span<const float> hidden(int64_t i) const;
+
+ private:
+  Runner(const Model& model, int threads) : model_(model), pool_(threads) {}
+  Status check_finite(int64_t outputs) const;
+
+  const Model& model_;
+  ThreadPool pool_;
+  std::vector<std::byte> plan_memory_;
+  Plan plan_;
+  Block workspace_;
+  std::unique_ptr<KvPool> kv_pool_;
+  // Reused from batch to batch.
+  std::vector<TokenId> tokens_;
+  std::vector<BatchSequence> sequences_;
+  std::vector<int32_t> outputs_;
+};
+
+}  // namespace kinglet

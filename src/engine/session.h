@@ -1,0 +1,57 @@
+// One conversation with a model: its tokens, their keys and values, and the logits after the last one.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/runner.h"
+
+namespace kinglet {
+
+class Session {
+ public:
+  explicit Session(Runner& runner) : runner_(&runner), kv_(runner.new_sequence()) {}
+
+  const std::vector<TokenId>& tokens() const { return tokens_; }
+  int64_t length() const { return static_cast<int64_t>(tokens_.size()); }
+  Runner& runner() { return *runner_; }
+
+  /// Evaluates `tokens` after what is there; next_logits() follow the last. `progress(done, total)` is called between batches and may
+  /// answer false to stop (Code::cancelled; the session keeps what was evaluated). Errors: out_of_range where the context would overflow:
+  /// nothing is evaluated then and nothing is ever cut off silently.
+  ///
+  /// longrope: the factors follow the length of the whole sequence, as in transformers. A conversation that grows past the original
+  /// context is evaluated anew with the long factors, once.
+  using Progress = std::function<bool(int64_t done, int64_t total)>;
+  Status append(std::span<const TokenId> tokens, const Progress& progress = {});
+
+  /// Fixes longrope's factors for a sequence that will be `length` long, before the first token.
+  void expect_length(int64_t length);
+
+  /// V logits for the token after the last; empty before the first append.
+  std::span<const float> next_logits() const { return logits_; }
+
+  /// Back to the first `length` tokens (next_logits() are empty until the next append). A sliding window that has let go of the keys in
+  /// question makes it start over and evaluate again on the next append.
+  Status truncate(int64_t length);
+
+  /// Tokens, keys and values to a file, and back. The file names the model by its shape and a hash of its header. Errors: io, corrupt,
+  /// invalid_argument where it was made with another model.
+  Status save(const std::string& path) const;
+  Status load(const std::string& path);
+
+ private:
+  Status evaluate(std::span<const TokenId> tokens, const Progress& progress);
+  bool wants_long_rope(int64_t length) const;
+
+  Runner* runner_;
+  KvSequence kv_;
+  std::vector<TokenId> tokens_;
+  std::vector<float> logits_;
+  bool long_rope_ = false;
+  bool long_rope_fixed_ = false;
+};
+
+}  // namespace kinglet

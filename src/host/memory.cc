@@ -1,0 +1,108 @@
+#include "host/memory.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "host/error.h"
+
+#if defined(_WIN32)
+#include <windows.h>
+#include <psapi.h>
+#else
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
+
+namespace kinglet {
+
+#if defined(_WIN32)
+
+static std::byte* system_allocate(size_t bytes) { return static_cast<std::byte*>(VirtualAlloc(nullptr, bytes, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE)); }
+static void system_free(std::byte* data, size_t) { VirtualFree(data, 0, MEM_RELEASE); }
+uint64_t machine_memory_bytes() {
+  MEMORYSTATUSEX status{sizeof(status)};
+  return GlobalMemoryStatusEx(&status) ? status.ullTotalPhys : 0;
+}
+uint64_t available_memory_bytes() {
+  MEMORYSTATUSEX status{sizeof(status)};
+  return GlobalMemoryStatusEx(&status) ? status.ullAvailPhys : 0;
+}
+uint64_t peak_resident_bytes() {
+  PROCESS_MEMORY_COUNTERS counters{};
+  return GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof(counters)) ? counters.PeakWorkingSetSize : 0;
+}
+
+#else
+
+static std::byte* system_allocate(size_t bytes) {
+  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) return nullptr;
+#if defined(MADV_HUGEPAGE)
+  if (bytes >= (size_t{4} << 20)) madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+  return static_cast<std::byte*>(data);
+}
+static void system_free(std::byte* data, size_t bytes) { munmap(data, bytes); }
+
+uint64_t machine_memory_bytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(size) : 0;
+}
+
+uint64_t available_memory_bytes() {
+  std::ifstream file("/proc/meminfo");  // Linux only; elsewhere the stream is empty
+  std::string key;
+  uint64_t kilobytes = 0;
+  while (file >> key >> kilobytes) {
+    if (key == "MemAvailable:") return kilobytes * 1024;
+    file.ignore(1024, '\n');
+  }
+  return 0;
+}
+
+uint64_t peak_resident_bytes() {
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+#if defined(__APPLE__)
+  return static_cast<uint64_t>(usage.ru_maxrss);
+#else
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+#endif
+}
+
+#endif
+
+Result<Block> Block::allocate(uint64_t bytes, MemoryUse use, Ledger& ledger) {
+  Block block;
+  if (bytes == 0) return block;
+  KL_TRY(ledger.reserve(use, bytes));
+  block.data_ = system_allocate(bytes);
+  if (block.data_ == nullptr) {
+    ledger.release(use, bytes);
+    return error(Code::resource_exhausted, "the system has no {} for {}", format_bytes(bytes), name(use));
+  }
+  block.size_ = bytes;
+  block.use_ = use;
+  block.ledger_ = &ledger;
+  return block;
+}
+
+Block& Block::operator=(Block&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(use_, other.use_);
+  std::swap(ledger_, other.ledger_);
+  return *this;
+}
+
+Block::~Block() {
+  if (data_ == nullptr) return;
+  system_free(data_, size_);
+  ledger_->release(use_, size_);
+}
+
+}  // namespace kinglet
