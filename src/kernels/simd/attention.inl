@@ -1,0 +1,347 @@
+// Paged attention over the vector V. Included inside an anonymous namespace, after math.inl and lanes.inl.
+//
+// Rows (query i, head j of the group: row i * group + j) are taken in blocks of at most kTileRows, pages one by one. For a
+// block and a page: scores by a register tile of rows x positions (keys lie transposed, lanes are positions), softmax
+// brought up to date, then values by a register tile of rows x head width. A score is one chain of fused multiply-adds
+// over D, a result one chain over positions in order, and a page's weights are summed lane by lane: no cut of the rows into
+// tiles or blocks changes a bit.
+
+constexpr float kNone = -__builtin_inff();  ///< maximum of no scores
+constexpr int kPageVectors = kPageTokens / kLanes;
+constexpr int64_t kPageTokens64 = kPageTokens;
+
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
+
+/// The part of a page that key-value head g has, as stored (T = float, or uint16_t for f16) or unpacked to float.
+template <class T>
+struct PageTiles {
+  const T* keys;     ///< (D, kPageTokens)
+  const T* values;   ///< (kPageTokens, D)
+  const T* keys_after;  ///< keys of the next page, to be fetched while these values are read; null where they need not be
+};
+
+/// Positions of a page that a row, or a block of rows, sees: slots [begin, end).
+struct Slots {
+  int begin, end;
+  bool none() const { return begin >= end; }
+};
+
+struct Rows {
+  const AttentionTile& tile;
+  int64_t begin, end;  ///< positions of this call
+
+  Slots visible(int64_t row, int64_t page_position) const {
+    const int64_t position = tile.position + row / tile.group;
+    const int64_t last = smaller(end, tile.causal ? position + 1 : tile.length);
+    const int64_t first = tile.window > 0 ? larger(begin, position - tile.window + 1) : begin;
+    return {static_cast<int>(smaller(larger(first - page_position, 0), kPageTokens)),
+            static_cast<int>(smaller(larger(last - page_position, 0), kPageTokens))};
+  }
+};
+
+/// Fetches N values into the nearest cache.
+template <int N, class T>
+inline void prefetch_values(const T* p) {
+  for (size_t line = 0; line < N * sizeof(T); line += 64) prefetch(reinterpret_cast<const std::byte*>(p) + line);
+}
+
+/// scores (R, kPageTokens) of R rows for C vectors of positions: q is (D, R), scaled; keys and scores start at the first.
+/// `upcoming` (or null): what is read next, as large as the keys.
+template <int R, int C, class T>
+inline void score_columns(const float* q, int64_t D, const T* keys, const T* upcoming, float* scores) {
+  V sums[R][C];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) sums[r][c] = zero();
+  for (int64_t d = 0; d < D; ++d) {
+    V key[C];
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) key[c] = load(keys + d * kPageTokens + c * kLanes);
+    if (upcoming != nullptr) prefetch_values<kPageTokens>(upcoming + d * kPageTokens);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const V query = set1(q[d * R + r]);
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) sums[r][c] = fma(query, key[c], sums[r][c]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) store(scores + r * kPageTokens + c * kLanes, sums[r][c]);
+}
+
+/// The same for `vectors` of positions, in tiles of C and then of what is left.
+template <int R, int C, class T>
+inline void score_vectors(const float* q, int64_t D, const T* keys, const T* upcoming, int vectors, float* scores) {
+  for (; vectors >= C; vectors -= C) {
+    score_columns<R, C>(q, D, keys, upcoming, scores);
+    keys += C * kLanes;
+    scores += C * kLanes;
+    upcoming = nullptr;
+  }
+  if constexpr (C > 1) score_vectors<R, C / 2>(q, D, keys, upcoming, vectors, scores);
+}
+
+/// acc (R rows, D apart) = acc * rescale + sum over slots of weights (R, kPageTokens) times values, for C vectors of D.
+template <int R, int C, class T>
+inline void weigh_columns(const float* weights, const float* rescale, Slots slots, const T* values, const T* upcoming,
+                          int64_t D, float* acc) {
+  V sums[R][C];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) sums[r][c] = load(acc + r * D + c * kLanes) * set1(rescale[r]);
+  for (int64_t slot = slots.begin; slot < slots.end; ++slot) {
+    V value[C];
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) value[c] = load(values + slot * D + c * kLanes);
+    if (upcoming != nullptr) prefetch_values<C * kLanes>(upcoming + slot * D);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const V weight = set1(weights[r * kPageTokens + slot]);
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) sums[r][c] = fma(weight, value[c], sums[r][c]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) store(acc + r * D + c * kLanes, sums[r][c]);
+}
+
+/// The last `lanes` < kLanes of D.
+template <int R, class T>
+inline void weigh_part(const float* weights, const float* rescale, Slots slots, const T* values, int64_t D, int64_t lanes,
+                       float* acc) {
+  for (int r = 0; r < R; ++r) {
+    V sum = load_part(acc + r * D, lanes) * set1(rescale[r]);
+    for (int64_t slot = slots.begin; slot < slots.end; ++slot)
+      sum = fma(set1(weights[r * kPageTokens + slot]), load_part(values + slot * D, lanes), sum);
+    store_part(acc + r * D, lanes, sum);
+  }
+}
+
+/// The same for columns [d, D), in tiles of C vectors and then of what is left.
+template <int R, int C, class T>
+inline void weigh_vectors(const float* weights, const float* rescale, Slots slots, const T* values, const T* upcoming,
+                          int64_t d, int64_t D, float* acc) {
+  for (; d + C * kLanes <= D; d += C * kLanes)
+    weigh_columns<R, C>(weights, rescale, slots, values + d, upcoming != nullptr ? upcoming + d : nullptr, D,
+                        acc + d);
+  if constexpr (C > 1) {
+    weigh_vectors<R, C / 2>(weights, rescale, slots, values, upcoming, d, D, acc);
+  } else if (d < D) {
+    weigh_part<R>(weights, rescale, slots, values + d, D, D - d, acc + d);
+  }
+}
+
+/// Brings one row's softmax up to date with its scores of a page, which become weights; answers what the sums that were
+/// there before are to be multiplied by. Slots of `block` that the row does not see get weight 0.
+inline float update_softmax(const AttentionTile& tile, Slots seen, Slots block, float* scores, float& row_max, float& row_sum) {
+  const int first = block.begin / kLanes, last = (block.end + kLanes - 1) / kLanes;
+  V s[kPageVectors];
+  V tops = set1(kNone);
+  for (int i = first; i < last; ++i) {
+    s[i] = load(scores + i * kLanes);
+    if (tile.softcap > 0) s[i] = set1(tile.softcap) * tanh(s[i] / set1(tile.softcap));
+    s[i] = keep_lanes(s[i], seen.begin - i * kLanes, seen.end - i * kLanes, set1(kNone));
+    tops = max(tops, s[i]);
+  }
+  const float page_top = reduce_max(tops), old = row_max;
+  row_max = page_top > old ? page_top : old;
+  const V top = set1(row_max == kNone ? 0.0f : row_max);
+  V weights = zero();
+  for (int i = first; i < last; ++i) {
+    const V weight = exp_weight(s[i] - top);
+    store(scores + i * kLanes, weight);
+    weights += weight;
+  }
+  const float rescale = row_max == old ? 1.0f : first_lane(exp_weight(set1(old) - top));
+  row_sum = row_sum * rescale + reduce_add(weights);
+  return rescale;
+}
+
+/// Adds one page to a block of R rows; q is the block's (D, R).
+template <int R, class T>
+inline void add_page(const Rows& rows, int64_t row, int64_t page_position, const PageTiles<T>& page, const float* q,
+                     const AttentionState& state) {
+  const AttentionTile& tile = rows.tile;
+  const int64_t D = tile.kv.D;
+  Slots seen[R], block{kPageTokens, 0};
+  for (int r = 0; r < R; ++r) {
+    seen[r] = rows.visible(row + r, page_position);
+    if (seen[r].none()) continue;
+    if (seen[r].begin < block.begin) block.begin = seen[r].begin;
+    if (seen[r].end > block.end) block.end = seen[r].end;
+  }
+  if (block.none()) return;
+
+  alignas(64) float scores[R * kPageTokens];
+  const int first = block.begin / kLanes, last = (block.end + kLanes - 1) / kLanes;
+  score_vectors<R, tile_columns(R)>(q, D, page.keys + first * kLanes, page.keys_after != nullptr ? page.values : nullptr,
+                                    last - first, scores + first * kLanes);
+  float rescale[R];
+  for (int r = 0; r < R; ++r)
+    rescale[r] = update_softmax(tile, seen[r], block, scores + r * kPageTokens, state.max[row + r], state.sum[row + r]);
+  weigh_vectors<R, tile_columns(R)>(scores, rescale, block, page.values, page.keys_after, 0, D, state.acc + row * D);
+}
+
+/// Cuts `rows` into blocks of nearly equal size; the sizes are kTileRows at most.
+struct Blocks {
+  int64_t rows, size;
+  explicit Blocks(int64_t n) : rows(n), size((n + count(n) - 1) / count(n)) {}
+  static int64_t count(int64_t n) { return (n + kTileRows - 1) / kTileRows; }
+  int64_t rows_at(int64_t row) const { return smaller(size, rows - row); }
+};
+
+/// add_page for R rows, R known at run time.
+template <class T, int R = kTileRows>
+inline void add_page_to(int64_t R_now, const Rows& rows, int64_t row, int64_t page_position, const PageTiles<T>& page,
+                        const float* q, const AttentionState& state) {
+  if (R_now == R) return add_page<R>(rows, row, page_position, page, q, state);
+  if constexpr (R > 1) add_page_to<T, R - 1>(R_now, rows, row, page_position, page, q, state);
+}
+
+template <class T>
+inline void add_page_to_all(const Rows& rows, const Blocks& blocks, int64_t page_position, PageTiles<T> page,
+                            const float* queries, const AttentionState& state) {
+  for (int64_t row = 0; row < blocks.rows; row += blocks.size) {
+    add_page_to<T>(blocks.rows_at(row), rows, row, page_position, page, queries + row * rows.tile.kv.D, state);
+    page.keys_after = nullptr;  // the first block has fetched it
+  }
+}
+
+/// Queries times scale, block by block as (D, rows of the block).
+inline void pack_queries(const AttentionTile& tile, const Blocks& blocks, float* packed) {
+  const int64_t D = tile.kv.D;
+  for (int64_t row = 0; row < blocks.rows; row += blocks.size) {
+    const int64_t R = blocks.rows_at(row);
+    for (int64_t r = 0; r < R; ++r) {
+      const float* q = tile.q + (row + r) / tile.group * tile.q_stride + (row + r) % tile.group * D;
+      for (int64_t d = 0; d < D; ++d) packed[row * D + d * R + r] = q[d] * tile.scale;
+    }
+  }
+}
+
+/// With at least this many rows a page is unpacked to f32 once instead of at each use.
+constexpr int64_t kUnpackRows = 3 * kTileRows;
+
+/// Keys and values of one head of a page as f32; slots outside `slots` are left out of the values.
+inline PageTiles<float> unpack(const PageTiles<uint16_t>& page, int64_t D, Slots slots, float* scratch) {
+  float* values = scratch + D * kPageTokens;
+  for (int64_t i = 0; i < D * kPageTokens; i += kLanes) store(scratch + i, load(page.keys + i));
+  const int64_t end = slots.end * D;
+  int64_t i = slots.begin * D;
+  for (; i + kLanes <= end; i += kLanes) store(values + i, load(page.values + i));
+  if (i < end) store_part(values + i, end - i, load_part(page.values + i, end - i));
+  return {scratch, values, nullptr};
+}
+inline PageTiles<float> unpack(const PageTiles<float>& page, int64_t, Slots, float*) { return page; }
+
+template <class T>
+void add_pages(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* scratch) {
+  const Rows rows{tile, begin, end};
+  const Blocks blocks(int64_t{tile.queries} * tile.group);
+  const int64_t D = tile.kv.D;
+  float* const queries = reinterpret_cast<float*>(scratch);
+  float* const unpacked = queries + (blocks.rows * D + 15) / 16 * 16;
+  pack_queries(tile, blocks, queries);
+  // What no row sees is not touched: the causal limit of the last query and the window of the first.
+  if (tile.causal) end = smaller(end, tile.position + tile.queries);
+  if (tile.window > 0) begin = larger(begin, tile.position - tile.window + 1);
+  const auto keys_of = [&](int64_t position) {
+    return reinterpret_cast<const T*>(tile.pages[position / kPageTokens] + tile.kv.key_offset(tile.g));
+  };
+  for (int64_t at = begin / kPageTokens * kPageTokens; at < end; at += kPageTokens) {
+    const T* const keys = keys_of(at);
+    const PageTiles<T> page{keys, keys + D * kPageTokens, at + kPageTokens < end ? keys_of(at + kPageTokens) : keys};
+    if (blocks.rows < kUnpackRows) {
+      add_page_to_all(rows, blocks, at, page, queries, state);
+    } else {
+      const Slots stored{static_cast<int>(larger(begin - at, 0)), static_cast<int>(smaller(end - at, kPageTokens64))};
+      add_page_to_all(rows, blocks, at, unpack(page, D, stored, unpacked), queries, state);
+    }
+  }
+}
+
+void attention_split(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* scratch) {
+  if (tile.kv.type == DType::f16) {
+    add_pages<uint16_t>(tile, begin, end, state, scratch);
+  } else {
+    add_pages<float>(tile, begin, end, state, scratch);
+  }
+}
+
+size_t attention_scratch_bytes(int32_t rows, int32_t D) {
+  const int64_t queries = (int64_t{rows} * D + 15) / 16 * 16, page = int64_t{2} * D * kPageTokens;
+  return static_cast<size_t>(queries + page) * sizeof(float);
+}
+
+void attention_merge(AttentionState into, AttentionState from, int64_t rows, int64_t D) {
+  for (int64_t r = 0; r < rows; ++r) {
+    if (from.max[r] == kNone) continue;  // this split showed the row nothing
+    const float top = into.max[r] > from.max[r] ? into.max[r] : from.max[r];
+    const V into_factor = exp_weight(set1(into.max[r] - top)), from_factor = exp_weight(set1(from.max[r] - top));
+    into.max[r] = top;
+    into.sum[r] = into.sum[r] * first_lane(into_factor) + from.sum[r] * first_lane(from_factor);
+    float* const to = into.acc + r * D;
+    for_vectors(D, [&](int64_t i, int64_t n) {
+      const V old = load_lanes(to + i, n) * into_factor;
+      store_lanes(to + i, n, fma(load_lanes(from.acc + r * D + i, n), from_factor, old));
+    });
+  }
+}
+
+void attention_finish(AttentionState state, int64_t queries, int64_t group, int64_t D, float* out, int64_t out_stride) {
+  for (int64_t r = 0; r < queries * group; ++r) {
+    // A row that saw nothing answers zeros.
+    const V factor = set1(state.sum[r] > 0 ? 1.0f / state.sum[r] : 0.0f);
+    float* const to = out + r / group * out_stride + r % group * D;
+    for_vectors(D, [&](int64_t i, int64_t n) { store_lanes(to + i, n, load_lanes(state.acc + r * D + i, n) * factor); });
+  }
+}
+
+/// Keys are scattered, since lanes of a key tile are positions; values lie together.
+inline void store_head(const float* k, const float* v, int64_t D, uint16_t* keys, uint16_t* values) {
+  const auto halves = [](const float* x, int64_t n, uint16_t* to) {
+    const V limit = set1(65504.0f);
+    store_part(to, n, min(limit, max(zero() - limit, load_lanes(x, n))));
+  };
+  for_vectors(D, [&](int64_t d, int64_t n) {
+    alignas(64) uint16_t key[kLanes];
+    halves(k + d, n, key);
+    for (int64_t i = 0; i < n; ++i) keys[(d + i) * kPageTokens] = key[i];
+    halves(v + d, n, values + d);
+  });
+}
+inline void store_head(const float* k, const float* v, int64_t D, float* keys, float* values) {
+  for (int64_t d = 0; d < D; ++d) keys[d * kPageTokens] = k[d];
+  for_vectors(D, [&](int64_t d, int64_t n) { store_lanes(values + d, n, load_lanes(v + d, n)); });
+}
+
+template <class T>
+inline void store_heads(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot) {
+  const int64_t D = kv.D;
+  for (int32_t g = 0; g < kv.G; ++g)
+    store_head(k + g * D, v + g * D, D, reinterpret_cast<T*>(page + kv.key_offset(g)) + slot,
+               reinterpret_cast<T*>(page + kv.value_offset(g)) + slot * D);
+}
+
+void kv_store(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot) {
+  if (kv.type == DType::f16) {
+    store_heads<uint16_t>(kv, k, v, page, slot);
+  } else {
+    store_heads<float>(kv, k, v, page, slot);
+  }
+}
+
+void fill_attention(KernelTable& table) {
+  table.kv_store = kv_store;
+  table.attention_split = attention_split;
+  table.attention_scratch_bytes = attention_scratch_bytes;
+  table.attention_merge = attention_merge;
+  table.attention_finish = attention_finish;
+}

@@ -1,0 +1,19 @@
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/rows.h"
+
+namespace kinglet {
+namespace {
+#include "kernels/simd/avx512.inl"
+// The order matters: each uses what is above it.
+#include "kernels/simd/math.inl"
+#include "kernels/simd/lanes.inl"
+#include "kernels/simd/attention.inl"
+}  // namespace
+
+void fill_avx512_attention(KernelTable& table) { fill_attention(table); }
+
+}  // namespace kinglet
