@@ -1,0 +1,39 @@
+// How every command opens its MODEL: the words it understands, the memory ledger, the threads, the kernels.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "engine/runner.h"
+
+namespace kinglet::cli {
+
+/// What a command's words say about its model.
+struct ModelWords {
+  std::string name;        ///< a registry name, a GGUF file or a Hugging Face directory
+  bool reference = false;  ///< the slow, readable kernels
+  int64_t context = 0;     ///< --ctx; 0: what the model was made for
+  std::string kv_type;     ///< --kv-type: f16, f32; empty: what suits the weights
+};
+
+/// Declares MODEL and --reference.
+void add_model(CLI::App& app, ModelWords& words);
+/// Declares --ctx and --kv-type, for commands that keep a conversation.
+void add_cache(CLI::App& app, ModelWords& words);
+
+/// A model and what must live as long as it does.
+struct LoadedModel {
+  std::string path;                ///< where MODEL lies
+  std::unique_ptr<Ledger> ledger;  ///< before the model: it outlives it
+  std::unique_ptr<Model> model;
+};
+
+/// Opens MODEL. Errors: not_found (with what to run where it can be pulled), invalid_argument for a bad --memory,
+/// resource_exhausted where --memory is too small, and the readers' own; each one line that names the model.
+Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& common);
+
+/// RunnerOptions with what the words say of threads, context and cache.
+Result<RunnerOptions> runner_options(const ModelWords& words, const CommonOptions& common);
+
+}  // namespace kinglet::cli
