@@ -21,9 +21,9 @@ void quantize_block(const float* x, ActBlock& out) {
   }
   out.scale = largest / 127.0f;
   out.scaled_sum = out.scale * static_cast<float>(sum16[0] + sum16[1]);
-  out.neg_sum = -(sum16[0] + sum16[1]);
+  out.bias = -128 * (sum16[0] + sum16[1]);
   for (int half = 0; half < 2; ++half) {
-    out.neg_sum16[half] = -sum16[half];
+    out.bias16[half] = -128 * sum16[half];
     out.scaled_sum16[half] = out.scale * static_cast<float>(sum16[half]);
   }
   out.unused = 0;

@@ -1,0 +1,11 @@
+// The types with super-blocks of 256 values, on AVX-512 VNNI.
+#include "kernels/x86/matmul_avx512.h"
+#include "kernels/x86/weights_x86.h"
+
+namespace kinglet {
+
+void fill_avx512_super(KernelTable& table) {
+  fill_quantized<DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs>(table);
+}
+
+}  // namespace kinglet

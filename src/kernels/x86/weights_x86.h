@@ -1,0 +1,14 @@
+// The parts that weights_avx2.cc and weights_avx512.cc put together.
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace kinglet {
+
+void fill_avx512_simple(KernelTable& table);
+void fill_avx512_super(KernelTable& table);
+void fill_avx512_float(KernelTable& table);
+
+void fill_avx2_activations(KernelTable& table);
+
+}  // namespace kinglet
