@@ -36,6 +36,8 @@ std::string render(std::string_view source, const Json& variables = Json::object
   return text.ok() ? *text : "error: " + std::string(text.status().text());
 }
 
+TEST(ChatTemplate, KeepsTextAsItIs) { EXPECT_EQ(render("plain { text } %}\n"), "plain { text } %}"); }
+
 TEST(ChatTemplate, RendersAndRefusesTheSharedFixtures) {
   const fs::path folder = fs::path(KINGLET_SHARED_DIR) / "fixtures" / "templates";
   if (!fs::exists(folder)) GTEST_SKIP() << "no shared fixtures at " << folder;
@@ -45,7 +47,8 @@ TEST(ChatTemplate, RendersAndRefusesTheSharedFixtures) {
     const std::string source = slurp(fs::path(entry.path()).replace_extension(".jinja"));
     const auto compiled = ChatTemplate::compile(source);
     ASSERT_TRUE(compiled.ok()) << entry.path() << ": " << compiled.status().text();
-    for (const auto& [name, test] : Json::parse(slurp(entry.path())).items()) {
+    const Json cases = Json::parse(slurp(entry.path()));
+    for (const auto& [name, test] : cases.items()) {
       SCOPED_TRACE(entry.path().filename().string() + " " + name);
       const auto text = compiled->render(test["input"], fixture_now());
       if (test.contains("error")) {
