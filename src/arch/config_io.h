@@ -44,7 +44,7 @@ class ConfigIo {
 
   const Status& status() const { return status_; }
   void fail(Status status) {
-    if (status_.ok()) status_ = std::move(status);
+    if (status_.ok()) status_ = status;
   }
 
  private:
