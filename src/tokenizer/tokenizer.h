@@ -32,7 +32,9 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  /// Ids of `text` (any bytes; NUL and invalid UTF-8 are encoded byte by byte). No BOS or EOS is added.
+  /// Ids of `text` (any bytes; NUL and invalid UTF-8 are encoded byte by byte). No BOS or EOS is added. Bytes that the
+  /// vocabulary has no token for become its unknown token, or vanish where it has none. Safe from several threads at
+  /// once.
   std::vector<TokenId> encode(std::string_view text, SpecialTokens special = SpecialTokens::as_text) const;
 
   /// Bytes of the tokens joined; special (control) tokens give their text only with `parse`.
@@ -47,13 +49,18 @@ class Tokenizer {
 
   std::optional<TokenId> bos() const;
   std::optional<TokenId> eos() const;
-  bool adds_bos() const;                    ///< whether the model's files say to start a prompt with BOS
+  bool adds_bos() const;  ///< whether the model's files say to start a prompt with BOS
   bool adds_eos() const;
   /// Every token that ends an answer: eos, eot, eom of a GGUF; the eos list of generation_config.json; and the
   /// well-known end-of-turn texts where they are control tokens (<|eot_id|>, <|im_end|>, <end_of_turn>, <|end|>, ...).
   std::span<const TokenId> end_tokens() const;
-  std::string_view chat_template() const;   ///< source text, empty where the model has none
-  std::string_view description() const;     ///< e.g. "byte-level BPE, qwen2 pre-tokenizer, 151936 tokens"
+  std::string_view chat_template() const;  ///< source text, empty where the model has none
+  std::string_view description() const;    ///< e.g. "byte-level BPE, qwen2 pre-tokenizer, 151936 tokens"
+
+  /// decode() one token at a time: appends what `id` adds after what came before. Start with drop_space =
+  /// drops_first_space() and hand it back in each time.
+  void append_piece(TokenId id, SpecialTokens special, bool& drop_space, std::string& out) const;
+  bool drops_first_space() const;  ///< whether encode() puts a space before a text
 
   struct Impl;
 
@@ -65,15 +72,17 @@ class Tokenizer {
 /// Joins pieces into whole UTF-8 characters while an answer streams.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
-  /// The characters that `id` completes (possibly none). The leading space of a SentencePiece text is dropped as decode() does.
+  explicit StreamDecoder(const Tokenizer& tokenizer, SpecialTokens special = SpecialTokens::as_text);
+  /// The characters that `id` completes (possibly none), invalid bytes as U+FFFD. The leading space of a SentencePiece
+  /// text is dropped as decode() does.
   std::string push(TokenId id);
-  std::string flush();  ///< what is left, invalid bytes as U+FFFD
+  std::string flush();  ///< what is left, invalid bytes as U+FFFD; the next push begins a new text
 
  private:
   const Tokenizer* tokenizer_;
+  SpecialTokens special_;
   std::string pending_;
-  bool first_ = true;
+  bool drop_space_;
 };
 
 }  // namespace kinglet

@@ -1,0 +1,21 @@
+// The ways into a Tokenizer: one file for each format.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "base/status.h"
+#include "tokenizer/tokenizer_impl.h"
+
+namespace kinglet {
+
+using LoadedTokenizer = Result<std::unique_ptr<Tokenizer::Impl>>;
+
+LoadedTokenizer load_gguf_tokenizer(const gguf::File& file);
+LoadedTokenizer load_tokenizer_json(const Json& tokenizer, const Json& config);
+LoadedTokenizer load_sentencepiece(std::string_view model_bytes);
+
+/// Applies tokenizer_config.json: begin and end tokens, whether they are added, the chat template.
+void apply_tokenizer_config(const Json& config, Tokenizer::Impl& impl);
+
+}  // namespace kinglet
