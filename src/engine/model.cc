@@ -26,6 +26,8 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& path, const ModelO
   KL_ASSIGN(model->kernels_, choose_kernels(options.kernels));
   KL_ASSIGN(model->spec_, read_model_spec(model->checkpoint_));
   KL_ASSIGN(model->weights_, Weights::load(model->checkpoint_, model->spec_.program, *model->kernels_, ledger));
+  KL_ASSIGN(model->packed_, PackedWeights::attach(model->checkpoint_, model->spec_.program, *model->kernels_, model->weights_.params(),
+                                                  {.folder = options.packing_folder}, ledger));
   return model;
 }
 

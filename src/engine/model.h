@@ -4,13 +4,15 @@
 #include <memory>
 #include <string>
 
+#include "engine/packing.h"
 #include "engine/weights.h"
 #include "tokenizer/tokenizer.h"
 
 namespace kinglet {
 
 struct ModelOptions {
-  std::string kernels;  ///< row of the kernel table by name; empty: the best, or what KINGLET_ISA names
+  std::string kernels;         ///< row of the kernel table by name; empty: the best, or what KINGLET_ISA names
+  std::string packing_folder;  ///< where packed copies of weights are kept; empty: nowhere
 };
 
 class Model {
@@ -25,6 +27,7 @@ class Model {
   const KernelTable& kernels() const { return *kernels_; }
   std::span<const ParamData> params() const { return weights_.params(); }
   const Weights& weights() const { return weights_; }
+  PackedWeights& packed() const { return *packed_; }
   Ledger& ledger() const { return *ledger_; }
 
   /// The vocabulary, loaded when first asked for (not thread-safe the first time). Errors: as Tokenizer::load.
@@ -43,6 +46,7 @@ class Model {
   ModelSpec spec_;
   const KernelTable* kernels_ = nullptr;
   Weights weights_;
+  std::unique_ptr<PackedWeights> packed_;
   Ledger* ledger_ = nullptr;
   mutable std::optional<Tokenizer> tokenizer_;
 };

@@ -51,7 +51,6 @@ Result<Weights> Weights::load(const Checkpoint& checkpoint, const ProgramStorage
     }
     out.params_.push_back(data);
   }
-  KL_TRY(ledger.reserve(MemoryUse::weights, out.linear_bytes_));
   return out;
 }
 

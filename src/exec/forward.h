@@ -21,6 +21,9 @@ struct Batch {
   std::span<const int32_t> tokens;               ///< (T) ids
   std::span<const BatchSequence> sequences;      ///< cover [0, T) in order
   std::span<const int32_t> outputs;              ///< (R) rows whose logits are asked for, ascending
+  /// Told, on the calling thread, that every panel of a weight now lies in its pack_into.
+  void (*on_packed)(void* self, ParamId param) = nullptr;
+  void* on_packed_self = nullptr;
 };
 
 /// Walks the launches. `workspace` is plan.workspace_bytes, 64-byte aligned. Logits and hidden states lie in it until the next call.

@@ -31,8 +31,8 @@ void quantize_input(const Walker& w, const Step& step) {
   });
 }
 
-// Panels [begin, end) of one product. Weights that are not packed yet are packed panel by panel into the worker's scratch: the same
-// kernel on the same bytes, so the result is the same.
+// Panels [begin, end) of one product. Weights that are not packed yet are packed panel by panel first: the same kernel on the
+// same bytes, so the result is the same.
 void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Target target, std::byte* scratch) {
   const Step& step = *p.step;
   const ParamData& weight = w.param(step.weight);
@@ -57,16 +57,22 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
     args.panels += static_cast<size_t>(begin) * weight.panel_bytes;
     return k.matmul(args);
   }
-  args.panels = scratch;
   args.panel_end = 1;
   for (int64_t row = first; row < std::min(p.N, end * kPanelRows); row += kPanelRows) {
     const auto rows = static_cast<int>(std::min<int64_t>(kPanelRows, p.N - row));
-    k.pack(weight.rows + static_cast<size_t>(row) * weight.row_bytes, weight.row_bytes, rows, p.K, scratch);
+    std::byte* panel = weight.pack_into == nullptr ? scratch : weight.pack_into + static_cast<size_t>(row / kPanelRows) * weight.panel_bytes;
+    k.pack(weight.rows + static_cast<size_t>(row) * weight.row_bytes, weight.row_bytes, rows, p.K, panel);
+    args.panels = panel;
     k.matmul(args);
     args.out += kPanelRows;
     args.bias += args.bias == nullptr ? 0 : kPanelRows;
     args.N -= kPanelRows;
   }
+}
+
+void tell_packed(const Walker& w, const Step& step) {
+  const ParamData& weight = w.param(step.weight);
+  if (weight.panels == nullptr && weight.pack_into != nullptr && w.batch.on_packed != nullptr) w.batch.on_packed(w.batch.on_packed_self, step.weight);
 }
 
 // Panels a work item takes: enough items to balance, few enough that claiming them costs nothing.
@@ -97,6 +103,7 @@ void run_linear(const Walker& w, const Launch& launch) {
       begin -= p.panels();
     }
   });
+  for (int i = 0; i < count; ++i) tell_packed(w, *products[i].step);
 }
 
 void run_gated_linear(const Walker& w, const Launch& launch) {
@@ -124,6 +131,8 @@ void run_gated_linear(const Walker& w, const Launch& launch) {
       apply(g, tile + t * tile_stride, columns, g);
     }
   });
+  tell_packed(w, *gate.step);
+  if (separate) tell_packed(w, *up.step);
 }
 
 }  // namespace kinglet

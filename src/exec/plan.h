@@ -13,13 +13,15 @@
 namespace kinglet {
 
 /// A parameter's values at run time. Linear weights and embeddings: `rows` in canonical layout, and `panels` once packed
-/// (null: packed on the fly, panel by panel). Norms and biases: f32 in `rows`.
+/// (null: the product packs each panel first, into pack_into, or into scratch where there is no place for it). Norms and biases: f32
+/// in `rows`.
 struct ParamData {
   DType dtype = DType::f32;
   const std::byte* rows = nullptr;
   size_t row_bytes = 0;
   const std::byte* panels = nullptr;
   size_t panel_bytes = 0;
+  std::byte* pack_into = nullptr;  ///< not packed yet: the panels' place; whoever multiplies a panel first packs it there
 };
 
 /// What one launch does. Row-wise ones run over rows in parallel, linear ones over panels, attention over heads and tiles.

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "base/checked.h"
 #include "host/error.h"
 
 #if defined(_WIN32)
@@ -23,6 +24,7 @@ namespace kinglet {
 
 static std::byte* system_allocate(size_t bytes) { return static_cast<std::byte*>(VirtualAlloc(nullptr, bytes, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE)); }
 static void system_free(std::byte* data, size_t) { VirtualFree(data, 0, MEM_RELEASE); }
+void forget_pages(std::span<const std::byte>) {}  // the working set is trimmed by the system
 uint64_t machine_memory_bytes() {
   MEMORYSTATUSEX status{sizeof(status)};
   return GlobalMemoryStatusEx(&status) ? status.ullTotalPhys : 0;
@@ -47,6 +49,13 @@ static std::byte* system_allocate(size_t bytes) {
   return static_cast<std::byte*>(data);
 }
 static void system_free(std::byte* data, size_t bytes) { munmap(data, bytes); }
+
+void forget_pages(std::span<const std::byte> bytes) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = round_up(reinterpret_cast<uintptr_t>(bytes.data()), page);
+  const auto end = (reinterpret_cast<uintptr_t>(bytes.data()) + bytes.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
 
 uint64_t machine_memory_bytes() {
   const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);

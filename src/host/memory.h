@@ -29,6 +29,10 @@ class Block {
   Ledger* ledger_ = nullptr;
 };
 
+/// Tells the system that mapped file pages wholly inside `bytes` are not needed now: they leave the resident set and come back
+/// from the file when read again. Only for read-only file maps.
+void forget_pages(std::span<const std::byte> bytes);
+
 /// This machine's memory, and the largest resident set this process has had; 0 where the system does not tell.
 uint64_t machine_memory_bytes();
 uint64_t available_memory_bytes();

@@ -9,6 +9,8 @@
 namespace kinglet {
 namespace {
 
+[[maybe_unused]] constexpr const char* kPanels16 = "panels-16";  // the interleaving that all SIMD rows share
+
 struct Row {
   KernelTable table{};
   bool runnable = false;
@@ -18,13 +20,13 @@ struct Row {
 class Rows {
  public:
   Rows() {
-    fill_ref_vector(push("ref", true));
+    fill_ref_vector(push("ref", "canonical", true));
     fill_ref_weights(top());
 #if defined(__x86_64__)
     const CpuFeatures& cpu = cpu_features();
-    fill_avx2_vector(push("avx2", cpu.avx2));
+    fill_avx2_vector(push("avx2", kPanels16, cpu.avx2));
     fill_avx2_weights(top());
-    fill_avx512_vector(push("avx512", cpu.avx512));
+    fill_avx512_vector(push("avx512", kPanels16, cpu.avx512));
     fill_avx512_weights(top());
 #endif
   }
@@ -39,10 +41,11 @@ class Rows {
 
  private:
   /// A new row that starts as a copy of the one below: what it does not fill in, it inherits.
-  KernelTable& push(const char* name, bool runnable) {
+  KernelTable& push(const char* name, const char* packing, bool runnable) {
     Row& row = rows_[count_];
     if (count_ > 0) row.table = rows_[count_ - 1].table;
     row.table.name = name;
+    row.table.packing = packing;
     row.runnable = runnable;
     ++count_;
     return row.table;

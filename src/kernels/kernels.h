@@ -104,6 +104,7 @@ struct AttentionState {
 /// A row of the table: the kernels of one instruction set.
 struct KernelTable {
   const char* name;
+  const char* packing;  ///< names the panel layouts; rows with one name share packed copies
 
   /// x (T rows of K f32, x_stride floats apart) to int8 rows: per kActBlock values one f32 scale (max|x| / 127, round to
   /// nearest even) and the sum of the int8 values, in whatever layout this row's matmul kernels want.

@@ -1,0 +1,172 @@
+#include "engine/packing.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "host/error.h"
+
+namespace kinglet {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kLayoutVersion = 1;                     // raise it when any panel layout changes
+constexpr uint64_t kSmallest = uint64_t{16} << 20;         // below this packing again is faster than a file
+constexpr char kMagic[8] = {'K', 'N', 'G', 'L', 'P', 'A', 'K', '1'};
+
+struct FileHeader {
+  char magic[8];
+  uint64_t identity;
+  uint64_t items;
+  uint64_t bytes;  // of the whole file
+};
+
+// What the packed bytes depend on: the source file (size, time, samples of every tensor) and the layout.
+class Identity {
+ public:
+  Identity() { XXH3_64bits_reset(&state_); }
+  void add(const void* data, size_t bytes) { XXH3_64bits_update(&state_, data, bytes); }
+  void add(std::string_view text) { add(text.data(), text.size()); }
+  void add(uint64_t number) { add(&number, sizeof(number)); }
+  void add_samples(std::span<const std::byte> bytes) {
+    constexpr size_t kSamples = 8, kLength = 64;
+    const size_t length = std::min(kLength, bytes.size());
+    for (size_t i = 0; i < kSamples; ++i) add(bytes.data() + (bytes.size() - length) * i / (kSamples - 1), length);
+  }
+  uint64_t value() const { return XXH3_64bits_digest(&state_); }
+
+ private:
+  XXH3_state_t state_;
+};
+
+void add_file(Identity& identity, const std::string& path) {
+  std::error_code ec;
+  const auto absolute = std::filesystem::absolute(path, ec);
+  identity.add(absolute.string());
+  if (const auto size = std::filesystem::file_size(path, ec); !ec) identity.add(static_cast<uint64_t>(size));
+  if (const auto time = std::filesystem::last_write_time(path, ec); !ec) identity.add(static_cast<uint64_t>(time.time_since_epoch().count()));
+}
+
+// Parameters that a linear step reads.
+std::vector<bool> linear_params(const ProgramStorage& program) {
+  std::vector<bool> out(program.params.size());
+  for (const Step& step : program.steps)
+    if (step.op == Op::linear) out[static_cast<size_t>(step.weight)] = true;
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& checkpoint, const ProgramStorage& program,
+                                                             const KernelTable& kernels, std::span<ParamData> params,
+                                                             const PackingOptions& options, Ledger& ledger) {
+  std::unique_ptr<PackedWeights> out(new PackedWeights());
+  out->params_ = params;
+  out->ledger_ = &ledger;
+  Identity identity;
+  identity.add(kLayoutVersion);
+  identity.add(kernels.packing);
+  add_file(identity, checkpoint.path());
+  uint64_t offset = kPage, canonical = 0;
+  const std::vector<bool> is_linear = linear_params(program);
+  for (size_t i = 0; i < params.size(); ++i) {
+    if (!is_linear[i]) continue;
+    const ParamData& p = params[i];
+    const auto rows = static_cast<uint64_t>(program.params[i].shape[0]);
+    const uint64_t bytes = ceil_div<uint64_t>(rows, kPanelRows) * p.panel_bytes;
+    if (kernels.weights[static_cast<size_t>(p.dtype)].canonical) {
+      canonical += rows * p.row_bytes;
+      continue;
+    }
+    const std::span<const std::byte> source(p.rows, rows * p.row_bytes);
+    identity.add(program.params[i].gguf);
+    identity.add(static_cast<uint64_t>(p.dtype));
+    identity.add(bytes);
+    identity.add_samples(source);
+    out->items_.push_back({static_cast<ParamId>(i), offset, bytes});
+    out->sources_.push_back(source);
+    offset += round_up(bytes, kPage);
+  }
+  for (const auto& source : out->sources_) forget_pages(source);  // the samples
+  out->bytes_ = offset;
+  out->identity_ = identity.value();
+  if (!options.folder.empty() && offset >= kSmallest) out->path_ = join_path(options.folder, fmt::format("{:016x}.pack", out->identity_));
+  KL_TRY(ledger.reserve(MemoryUse::weights, canonical));
+  out->counted_maps_ = canonical;
+  if (out->items_.empty()) return out;
+  if (out->open_cache()) {
+    KL_TRY(ledger.reserve(MemoryUse::packed_weights, offset));
+    return out;
+  }
+  KL_ASSIGN(out->memory_, Block::allocate(offset, MemoryUse::packed_weights, ledger));
+  for (const Item& item : out->items_) params[static_cast<size_t>(item.param)].pack_into = out->memory_.data() + item.offset;
+  return out;
+}
+
+PackedWeights::~PackedWeights() {
+  // A half-written copy would be lost: short commands let the writer end.
+  wait();
+  ledger_->release(MemoryUse::weights, counted_maps_);
+  if (map_) ledger_->release(MemoryUse::packed_weights, bytes_);
+}
+
+bool PackedWeights::open_cache() {
+  if (path_.empty() || !is_file(path_)) return false;
+  auto map = MappedFile::open(path_);
+  if (!map.ok() || map->bytes().size() != bytes_) return false;
+  FileHeader header{};
+  std::memcpy(&header, map->bytes().data(), sizeof(header));
+  if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.identity != identity_ || header.items != items_.size() || header.bytes != bytes_)
+    return false;
+  map->advise(Access::will_need);
+  map_ = *std::move(map);
+  for (const Item& item : items_) params_[static_cast<size_t>(item.param)].panels = map_->bytes().data() + item.offset;
+  return true;
+}
+
+void PackedWeights::on_packed(void* self, ParamId param) {
+  auto& me = *static_cast<PackedWeights*>(self);
+  ParamData& p = me.params_[static_cast<size_t>(param)];
+  p.panels = p.pack_into;
+  const auto item = std::find_if(me.items_.begin(), me.items_.end(), [param](const Item& i) { return i.param == param; });
+  forget_pages(me.sources_[static_cast<size_t>(item - me.items_.begin())]);
+  if (++me.packed_ == me.items_.size()) me.start_writing();
+}
+
+void PackedWeights::start_writing() {
+  if (path_.empty()) return;
+  writer_ = std::thread([this] { (void)write_cache(); });  // a cache that cannot be written is only a slower next start
+}
+
+Status PackedWeights::write_cache() const {
+  KL_TRY(make_directories(std::filesystem::path(path_).parent_path().string()));
+  KL_ASSIGN(AtomicFile file, AtomicFile::create(path_));
+  KL_TRY(file.expect(bytes_));
+  FileHeader header{};
+  std::memcpy(header.magic, kMagic, sizeof(kMagic));
+  header.identity = identity_;
+  header.items = items_.size();
+  header.bytes = bytes_;
+  KL_TRY(file.write(std::as_bytes(std::span(&header, 1))));
+  for (const Item& item : items_) {
+    KL_TRY(file.write_zeros(item.offset - file.written()));
+    KL_TRY(file.write({memory_.data() + item.offset, item.bytes}));
+  }
+  KL_TRY(file.write_zeros(bytes_ - file.written()));
+  return file.commit();
+}
+
+void PackedWeights::wait() {
+  if (writer_.joinable()) writer_.join();
+}
+
+std::string PackedWeights::description() const {
+  if (items_.empty()) return "weights are read in their canonical layout";
+  if (map_) return fmt::format("packed weights are mapped from {}", path_);
+  return path_.empty() ? std::string("weights are packed in memory") : fmt::format("weights are packed in memory and written behind to {}", path_);
+}
+
+}  // namespace kinglet

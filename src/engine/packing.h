@@ -1,0 +1,64 @@
+// The packed copy of a model's linear weights: one in memory, and one in a cache file so that a second start is instant.
+//
+// Packing does not delay the first token by a pass of its own: the first product with a weight packs its panels on the way
+// (exec/launch_linear.cc) and the source's pages are let go, so that resident memory stays at one copy. When all are packed, a thread writes
+// them behind to the cache file. A later start maps that file and never reads the source's weights.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/weights.h"
+#include "host/file.h"
+
+namespace kinglet {
+
+struct PackingOptions {
+  std::string folder;  ///< of the cache files; empty: none is read or written
+};
+
+class PackedWeights {
+ public:
+  /// Gives `params` panels from the cache file where one fits, else a place to be packed into. Weights whose kernels read the
+  /// canonical layout stay as they are. Counts all of it in `ledger`. Errors: resource_exhausted.
+  static Result<std::unique_ptr<PackedWeights>> attach(const Checkpoint& checkpoint, const ProgramStorage& program,
+                                                       const KernelTable& kernels, std::span<ParamData> params,
+                                                       const PackingOptions& options, Ledger& ledger);
+  ~PackedWeights();
+
+  /// For Batch::on_packed; `self` is the PackedWeights.
+  static void on_packed(void* self, ParamId param);
+
+  bool from_cache() const { return map_.has_value(); }
+  /// Waits for the cache file to be written (or for the attempt to fail).
+  void wait();
+  std::string description() const;  ///< "packed weights mapped from FILE", for people
+
+ private:
+  struct Item {
+    ParamId param;
+    uint64_t offset, bytes;
+  };
+  PackedWeights() = default;
+  bool open_cache();
+  void start_writing();
+  Status write_cache() const;
+
+  std::span<ParamData> params_;
+  std::vector<Item> items_;
+  std::vector<std::span<const std::byte>> sources_;  ///< of the items, to be let go
+  uint64_t bytes_ = 0;
+  uint64_t identity_ = 0;
+  std::string path_;
+  std::optional<MappedFile> map_;
+  Block memory_;
+  uint64_t counted_maps_ = 0;
+  Ledger* ledger_ = nullptr;
+  size_t packed_ = 0;
+  std::thread writer_;
+};
+
+}  // namespace kinglet
