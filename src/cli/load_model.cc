@@ -1,6 +1,7 @@
 #include "cli/load_model.h"
 
 #include "host/error.h"
+#include "hub/home.h"
 #include "hub/resolve.h"
 
 namespace kinglet::cli {
@@ -25,7 +26,9 @@ Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& com
   LoadedModel loaded;
   KL_ASSIGN(loaded.path, hub::resolve_model(words.name));
   loaded.ledger = std::make_unique<Ledger>(limit);
-  KL_ASSIGN(loaded.model, Model::load(loaded.path, {.kernels = words.reference ? "ref" : ""}, *loaded.ledger));
+  ModelOptions options{.kernels = words.reference ? "ref" : ""};
+  if (const auto home = hub::home_directory(); home.ok()) options.packing_folder = (*home / "packed").string();
+  KL_ASSIGN(loaded.model, Model::load(loaded.path, options, *loaded.ledger));
   return loaded;
 }
 
