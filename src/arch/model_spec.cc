@@ -1,16 +1,11 @@
 #include "arch/model_spec.h"
 
 #include "arch/decoder.h"
+#include "arch/describe.h"
 #include "host/error.h"
 
 namespace kinglet {
 namespace {
-
-std::string shape_text(const Shape& s) {
-  std::string out = "(";
-  for (int i = 0; i < s.rank; ++i) out += fmt::format("{}{}", i > 0 ? ", " : "", s[i]);
-  return out + ")";
-}
 
 // A GGUF need not carry vocab_size and never says "tied": the embedding's rows and a missing head do.
 Status complete_from_tensors(const Checkpoint& checkpoint, Hyper& h) {
