@@ -94,7 +94,8 @@ struct AttentionTile {
   float softcap;     ///< > 0: s = softcap * tanh(s / softcap)
 };
 
-/// Running softmax of one tile: row r = i * group + j of `queries * group` rows.
+/// Running softmax of one tile: row r = i * group + j of `queries * group` rows. (A table row may count scores in another
+/// unit, as times log2(e); its own merge and finish know.)
 struct AttentionState {
   float* max;  ///< (rows) running maximum, -inf at the start
   float* sum;  ///< (rows) running sum of exp(s - max)

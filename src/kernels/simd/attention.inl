@@ -4,11 +4,11 @@
 // block and a page: scores by a register tile of rows x positions (keys lie transposed, lanes are positions), softmax
 // brought up to date, then values by a register tile of rows x head width. A score is one chain of fused multiply-adds
 // over D, a result one chain over positions in order, and a page's weights are summed lane by lane: no cut of the rows into
-// tiles or blocks changes a bit.
+// tiles or blocks changes a bit. Scores carry a factor log2(e), so that weights are powers of 2.
 
 constexpr float kNone = -__builtin_inff();  ///< maximum of no scores
 constexpr int kPageVectors = kPageTokens / kLanes;
-constexpr int64_t kPageTokens64 = kPageTokens;
+constexpr float kLog2e = 1.44269504f;
 
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
@@ -21,23 +21,28 @@ struct PageTiles {
   const T* keys_after;  ///< keys of the next page, to be fetched while these values are read; null where they need not be
 };
 
-/// Positions of a page that a row, or a block of rows, sees: slots [begin, end).
+/// Slots [begin, end) of a page.
 struct Slots {
   int begin, end;
-  bool none() const { return begin >= end; }
 };
 
-struct Rows {
-  const AttentionTile& tile;
-  int64_t begin, end;  ///< positions of this call
-
-  Slots visible(int64_t row, int64_t page_position) const {
-    const int64_t position = tile.position + row / tile.group;
-    const int64_t last = smaller(end, tile.causal ? position + 1 : tile.length);
-    const int64_t first = tile.window > 0 ? larger(begin, position - tile.window + 1) : begin;
-    return {static_cast<int>(smaller(larger(first - page_position, 0), kPageTokens)),
-            static_cast<int>(smaller(larger(last - page_position, 0), kPageTokens))};
+/// Positions [begin, end); empty where end <= begin.
+struct Range {
+  int64_t begin, end;
+  Slots in_page(int64_t position) const {
+    return {static_cast<int>(smaller(larger(begin - position, 0), kPageTokens)),
+            static_cast<int>(smaller(larger(end - position, 0), kPageTokens))};
   }
+};
+
+/// One block of rows: what its kernels read and bring up to date. Pointers are at the block's first row.
+struct Block {
+  const AttentionTile& tile;
+  const float* queries;  ///< (D, R), scaled
+  const Range* seen;     ///< (R), of each row; begins and ends never fall from one row to the next
+  float* max;            ///< (R)
+  float* sums;           ///< (R, kLanes): sums of weights, lane by lane
+  float* acc;            ///< (R, D)
 };
 
 /// Fetches N values into the nearest cache.
@@ -139,54 +144,61 @@ inline void weigh_vectors(const float* weights, const float* rescale, Slots slot
 }
 
 /// Brings one row's softmax up to date with its scores of a page, which become weights; answers what the sums that were
-/// there before are to be multiplied by. Slots of `block` that the row does not see get weight 0.
-inline float update_softmax(const AttentionTile& tile, Slots seen, Slots block, float* scores, float& row_max, float& row_sum) {
-  const int first = block.begin / kLanes, last = (block.end + kLanes - 1) / kLanes;
+/// there before are to be multiplied by. Vectors [first, last) of the page; slots that the row does not see get weight 0.
+template <bool kWhole>
+inline float update_softmax(float cap, Slots seen, int first, int last, float* scores, float& row_max, float* row_sums) {
   V s[kPageVectors];
   V tops = set1(kNone);
   for (int i = first; i < last; ++i) {
     s[i] = load(scores + i * kLanes);
-    if (tile.softcap > 0) s[i] = set1(tile.softcap) * tanh(s[i] / set1(tile.softcap));
-    s[i] = keep_lanes(s[i], seen.begin - i * kLanes, seen.end - i * kLanes, set1(kNone));
+    if (cap > 0) s[i] = set1(cap * kLog2e) * tanh(s[i] / set1(cap * kLog2e));
+    if (!kWhole) s[i] = keep_lanes(s[i], seen.begin - i * kLanes, seen.end - i * kLanes, set1(kNone));
     tops = max(tops, s[i]);
   }
-  const float page_top = reduce_max(tops), old = row_max;
-  row_max = page_top > old ? page_top : old;
-  const V top = set1(row_max == kNone ? 0.0f : row_max);
-  V weights = zero();
-  for (int i = first; i < last; ++i) {
-    const V weight = exp_weight(s[i] - top);
-    store(scores + i * kLanes, weight);
-    weights += weight;
+  float rescale = 1.0f;
+  V sums = load(row_sums);
+  if (any_greater(tops, set1(row_max))) {
+    const V old = set1(row_max);
+    row_max = reduce_max(tops);
+    const V factor = exp2_weight(old - set1(row_max));
+    sums = sums * factor;
+    rescale = first_lane(factor);
   }
-  const float rescale = row_max == old ? 1.0f : first_lane(exp_weight(set1(old) - top));
-  row_sum = row_sum * rescale + reduce_add(weights);
+  const V top = set1(row_max == kNone ? 0.0f : row_max);
+  for (int i = first; i < last; ++i) {
+    const V weight = exp2_weight(s[i] - top);
+    store(scores + i * kLanes, weight);
+    sums += weight;
+  }
+  store(row_sums, sums);
   return rescale;
 }
 
-/// Adds one page to a block of R rows; q is the block's (D, R).
+/// Adds one page to a block of R rows.
 template <int R, class T>
-inline void add_page(const Rows& rows, int64_t row, int64_t page_position, const PageTiles<T>& page, const float* q,
-                     const AttentionState& state) {
-  const AttentionTile& tile = rows.tile;
-  const int64_t D = tile.kv.D;
-  Slots seen[R], block{kPageTokens, 0};
-  for (int r = 0; r < R; ++r) {
-    seen[r] = rows.visible(row + r, page_position);
-    if (seen[r].none()) continue;
-    if (seen[r].begin < block.begin) block.begin = seen[r].begin;
-    if (seen[r].end > block.end) block.end = seen[r].end;
-  }
-  if (block.none()) return;
+inline void add_page(const Block& block, int64_t page_position, const PageTiles<T>& page) {
+  const int64_t D = block.tile.kv.D;
+  const Range some{block.seen[0].begin, block.seen[R - 1].end}, every{block.seen[R - 1].begin, block.seen[0].end};
+  const Slots slots = some.in_page(page_position);
+  if (slots.begin >= slots.end) return;
 
   alignas(64) float scores[R * kPageTokens];
-  const int first = block.begin / kLanes, last = (block.end + kLanes - 1) / kLanes;
-  score_vectors<R, tile_columns(R)>(q, D, page.keys + first * kLanes, page.keys_after != nullptr ? page.values : nullptr,
-                                    last - first, scores + first * kLanes);
+  const int first = slots.begin / kLanes, last = (slots.end + kLanes - 1) / kLanes;
+  score_vectors<R, tile_columns(R)>(block.queries, D, page.keys + first * kLanes,
+                                    page.keys_after != nullptr ? page.values : nullptr, last - first,
+                                    scores + first * kLanes);
   float rescale[R];
-  for (int r = 0; r < R; ++r)
-    rescale[r] = update_softmax(tile, seen[r], block, scores + r * kPageTokens, state.max[row + r], state.sum[row + r]);
-  weigh_vectors<R, tile_columns(R)>(scores, rescale, block, page.values, page.keys_after, 0, D, state.acc + row * D);
+  const float cap = block.tile.softcap;
+  if (every.begin <= page_position && every.end >= page_position + kPageTokens) {
+    for (int r = 0; r < R; ++r)
+      rescale[r] = update_softmax<true>(cap, slots, 0, kPageVectors, scores + r * kPageTokens, block.max[r],
+                                        block.sums + r * kLanes);
+  } else {
+    for (int r = 0; r < R; ++r)
+      rescale[r] = update_softmax<false>(cap, block.seen[r].in_page(page_position), first, last, scores + r * kPageTokens,
+                                         block.max[r], block.sums + r * kLanes);
+  }
+  weigh_vectors<R, tile_columns(R)>(scores, rescale, slots, page.values, page.keys_after, 0, D, block.acc);
 }
 
 /// Cuts `rows` into blocks of nearly equal size; the sizes are kTileRows at most.
@@ -199,29 +211,71 @@ struct Blocks {
 
 /// add_page for R rows, R known at run time.
 template <class T, int R = kTileRows>
-inline void add_page_to(int64_t R_now, const Rows& rows, int64_t row, int64_t page_position, const PageTiles<T>& page,
-                        const float* q, const AttentionState& state) {
-  if (R_now == R) return add_page<R>(rows, row, page_position, page, q, state);
-  if constexpr (R > 1) add_page_to<T, R - 1>(R_now, rows, row, page_position, page, q, state);
+inline void add_page_to(int64_t R_now, const Block& block, int64_t page_position, const PageTiles<T>& page) {
+  if (R_now == R) return add_page<R>(block, page_position, page);
+  if constexpr (R > 1) add_page_to<T, R - 1>(R_now, block, page_position, page);
 }
 
+/// What a call keeps in its scratch, for all rows.
+struct Scratch {
+  Range* seen;      ///< (rows)
+  float* sums;      ///< (rows, kLanes)
+  float* queries;   ///< block by block (D, rows of the block)
+  float* unpacked;  ///< (D, kPageTokens) keys, (kPageTokens, D) values
+
+  static constexpr int64_t padded(int64_t values) { return (values + 15) / 16 * 16; }
+  static size_t bytes(int64_t rows, int64_t D) {
+    const int64_t floats = padded(rows * kLanes) + padded(rows * D) + 2 * D * kPageTokens;
+    return static_cast<size_t>(floats) * sizeof(float) + static_cast<size_t>(padded(rows)) * sizeof(Range);
+  }
+  Scratch(std::byte* memory, int64_t rows, int64_t D)
+      : seen(reinterpret_cast<Range*>(memory)),
+        sums(reinterpret_cast<float*>(seen + padded(rows))),
+        queries(sums + padded(rows * kLanes)),
+        unpacked(queries + padded(rows * D)) {}
+};
+
 template <class T>
-inline void add_page_to_all(const Rows& rows, const Blocks& blocks, int64_t page_position, PageTiles<T> page,
-                            const float* queries, const AttentionState& state) {
+inline void add_page_to_all(const AttentionTile& tile, const Blocks& blocks, int64_t page_position, PageTiles<T> page,
+                            const Scratch& scratch, const AttentionState& state) {
+  const int64_t D = tile.kv.D;
   for (int64_t row = 0; row < blocks.rows; row += blocks.size) {
-    add_page_to<T>(blocks.rows_at(row), rows, row, page_position, page, queries + row * rows.tile.kv.D, state);
+    const Block block{tile,
+                      scratch.queries + row * D,
+                      scratch.seen + row,
+                      state.max + row,
+                      scratch.sums + row * kLanes,
+                      state.acc + row * D};
+    add_page_to<T>(blocks.rows_at(row), block, page_position, page);
     page.keys_after = nullptr;  // the first block has fetched it
   }
 }
 
-/// Queries times scale, block by block as (D, rows of the block).
-inline void pack_queries(const AttentionTile& tile, const Blocks& blocks, float* packed) {
+/// The positions of [begin, end) that a query sees.
+inline Range visible(const AttentionTile& tile, int64_t query, int64_t begin, int64_t end) {
+  const int64_t position = tile.position + query;
+  return {tile.window > 0 ? larger(begin, position - tile.window + 1) : begin,
+          smaller(end, tile.causal ? position + 1 : tile.length)};
+}
+
+/// Fills the scratch: what each row sees, queries times scale and log2(e), sums as they are.
+inline void prepare(const AttentionTile& tile, const Blocks& blocks, int64_t begin, int64_t end, const float* row_sum,
+                    const Scratch& scratch) {
   const int64_t D = tile.kv.D;
-  for (int64_t row = 0; row < blocks.rows; row += blocks.size) {
-    const int64_t R = blocks.rows_at(row);
+  const float factor = tile.scale * kLog2e;
+  int64_t query = 0, head = 0;
+  for (int64_t first = 0; first < blocks.rows; first += blocks.size) {
+    const int64_t R = blocks.rows_at(first);
+    float* const packed = scratch.queries + first * D;
     for (int64_t r = 0; r < R; ++r) {
-      const float* q = tile.q + (row + r) / tile.group * tile.q_stride + (row + r) % tile.group * D;
-      for (int64_t d = 0; d < D; ++d) packed[row * D + d * R + r] = q[d] * tile.scale;
+      scratch.seen[first + r] = visible(tile, query, begin, end);
+      store(scratch.sums + (first + r) * kLanes, keep_lanes(set1(row_sum[first + r]), 0, 1, zero()));
+      const float* q = tile.q + query * tile.q_stride + head * D;
+      for (int64_t d = 0; d < D; ++d) packed[d * R + r] = q[d] * factor;
+      if (++head == tile.group) {
+        head = 0;
+        ++query;
+      }
     }
   }
 }
@@ -242,29 +296,26 @@ inline PageTiles<float> unpack(const PageTiles<uint16_t>& page, int64_t D, Slots
 inline PageTiles<float> unpack(const PageTiles<float>& page, int64_t, Slots, float*) { return page; }
 
 template <class T>
-void add_pages(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* scratch) {
-  const Rows rows{tile, begin, end};
+void add_pages(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* memory) {
   const Blocks blocks(int64_t{tile.queries} * tile.group);
   const int64_t D = tile.kv.D;
-  float* const queries = reinterpret_cast<float*>(scratch);
-  float* const unpacked = queries + (blocks.rows * D + 15) / 16 * 16;
-  pack_queries(tile, blocks, queries);
-  // What no row sees is not touched: the causal limit of the last query and the window of the first.
-  if (tile.causal) end = smaller(end, tile.position + tile.queries);
-  if (tile.window > 0) begin = larger(begin, tile.position - tile.window + 1);
+  const Scratch scratch(memory, blocks.rows, D);
+  prepare(tile, blocks, begin, end, state.sum, scratch);
+  // What no row sees is not touched: before the window of the first query, after the last one's own position.
+  const Range range{scratch.seen[0].begin, scratch.seen[blocks.rows - 1].end};
   const auto keys_of = [&](int64_t position) {
     return reinterpret_cast<const T*>(tile.pages[position / kPageTokens] + tile.kv.key_offset(tile.g));
   };
-  for (int64_t at = begin / kPageTokens * kPageTokens; at < end; at += kPageTokens) {
+  for (int64_t at = range.begin / kPageTokens * kPageTokens; at < range.end; at += kPageTokens) {
     const T* const keys = keys_of(at);
-    const PageTiles<T> page{keys, keys + D * kPageTokens, at + kPageTokens < end ? keys_of(at + kPageTokens) : keys};
+    const PageTiles<T> page{keys, keys + D * kPageTokens, at + kPageTokens < range.end ? keys_of(at + kPageTokens) : keys};
     if (blocks.rows < kUnpackRows) {
-      add_page_to_all(rows, blocks, at, page, queries, state);
+      add_page_to_all(tile, blocks, at, page, scratch, state);
     } else {
-      const Slots stored{static_cast<int>(larger(begin - at, 0)), static_cast<int>(smaller(end - at, kPageTokens64))};
-      add_page_to_all(rows, blocks, at, unpack(page, D, stored, unpacked), queries, state);
+      add_page_to_all(tile, blocks, at, unpack(page, D, range.in_page(at), scratch.unpacked), scratch, state);
     }
   }
+  for (int64_t r = 0; r < blocks.rows; ++r) state.sum[r] = reduce_add(load(scratch.sums + r * kLanes));
 }
 
 void attention_split(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* scratch) {
@@ -275,16 +326,13 @@ void attention_split(const AttentionTile& tile, int64_t begin, int64_t end, Atte
   }
 }
 
-size_t attention_scratch_bytes(int32_t rows, int32_t D) {
-  const int64_t queries = (int64_t{rows} * D + 15) / 16 * 16, page = int64_t{2} * D * kPageTokens;
-  return static_cast<size_t>(queries + page) * sizeof(float);
-}
+size_t attention_scratch_bytes(int32_t rows, int32_t D) { return Scratch::bytes(rows, D); }
 
 void attention_merge(AttentionState into, AttentionState from, int64_t rows, int64_t D) {
   for (int64_t r = 0; r < rows; ++r) {
     if (from.max[r] == kNone) continue;  // this split showed the row nothing
     const float top = into.max[r] > from.max[r] ? into.max[r] : from.max[r];
-    const V into_factor = exp_weight(set1(into.max[r] - top)), from_factor = exp_weight(set1(from.max[r] - top));
+    const V into_factor = exp2_weight(set1(into.max[r] - top)), from_factor = exp2_weight(set1(from.max[r] - top));
     into.max[r] = top;
     into.sum[r] = into.sum[r] * first_lane(into_factor) + from.sum[r] * first_lane(from_factor);
     float* const to = into.acc + r * D;

@@ -48,6 +48,7 @@ inline V sign_bit() { return _mm256_set1_ps(-0.0f); }
 inline V abs(V x) { return _mm256_andnot_ps(sign_bit(), x); }
 inline V copy_sign(V magnitude, V sign) { return _mm256_or_ps(abs(magnitude), _mm256_and_ps(sign, sign_bit())); }
 inline V select_less(V a, V b, V yes, V no) { return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
+inline bool any_greater(V a, V b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0; }
 /// x in lanes [begin, end), `other` elsewhere; any begin and end.
 inline V keep_lanes(V x, int begin, int end, V other) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -79,4 +80,5 @@ inline float reduce_max(V x) {
   return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
 }
 inline float square_root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
-inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+/// Into the second-level cache: more of these can be on their way than fills of the first level.
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }

@@ -25,11 +25,17 @@ inline V exp(V x) {
   return times_power(expm1_near_zero(e.r) + set1(1.0f), e.n);
 }
 
-/// e^x for x <= 0, a weight of a softmax: 0 below e^-86, so that no subnormal slows the sums down.
-inline V exp_weight(V x) {
-  const V low = set1(-86.0f);
-  const ExpParts e = exp_parts(max(low, x));
-  return select_less(x, low, zero(), times_normal_power(expm1_near_zero(e.r) + set1(1.0f), e.n));
+/// 2^x for x <= 0, a weight of a softmax: 0 below 2^-124, so that no subnormal slows the sums down.
+inline V exp2_weight(V x) {
+  const V low = set1(-124.0f), kept = max(low, x);
+  const V n = round_nearest(kept), r = kept - n;
+  V p = fma(set1(1.54531629e-4f), r, set1(1.33908634e-3f));
+  p = fma(p, r, set1(9.61808256e-3f));
+  p = fma(p, r, set1(5.55035711e-2f));
+  p = fma(p, r, set1(0.240226508f));
+  p = fma(p, r, set1(0.693147188f));
+  p = fma(p, r, set1(1.0f));
+  return select_less(x, low, zero(), times_normal_power(p, n));
 }
 
 /// tanh |x| = e / (e + 2), e = exp(2 |x|) - 1, which has its relative accuracy at zero too.
