@@ -13,7 +13,7 @@ constexpr float kLog2e = 1.44269504f;
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
 
-/// The part of a page that key-value head g has, as stored (T = float, or uint16_t for f16) or unpacked to float.
+/// The part of a page that key-value head g has, as stored: T = float, or uint16_t for f16.
 template <class T>
 struct PageTiles {
   const T* keys;     ///< (D, kPageTokens)
@@ -51,31 +51,53 @@ inline void prefetch_values(const T* p) {
   for (size_t line = 0; line < N * sizeof(T); line += 64) prefetch(reinterpret_cast<const std::byte*>(p) + line);
 }
 
+/// sums[r][c] += row(r) * column(c). What there is fewer of waits in registers.
+template <int R, int C, class Row, class Column>
+inline void add_outer_product(V (&sums)[R][C], const Row& row, const Column& column) {
+  if constexpr (R < C) {
+    V x[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) x[r] = set1(row(r));
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) {
+      const V y = column(c);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) sums[r][c] = fma(x[r], y, sums[r][c]);
+    }
+  } else {
+    V y[C];
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) y[c] = column(c);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const V x = set1(row(r));
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) sums[r][c] = fma(x, y[c], sums[r][c]);
+    }
+  }
+}
+
+/// f(r, c) for every r < R and c < C.
+template <int R, int C, class F>
+inline void for_tile(const F& f) {
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) f(r, c);
+}
+
 /// scores (R, kPageTokens) of R rows for C vectors of positions: q is (D, R), scaled; keys and scores start at the first.
 /// `upcoming` (or null): what is read next, as large as the keys.
 template <int R, int C, class T>
 inline void score_columns(const float* q, int64_t D, const T* keys, const T* upcoming, float* scores) {
   V sums[R][C];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) sums[r][c] = zero();
+  for_tile<R, C>([&](int r, int c) { sums[r][c] = zero(); });
   for (int64_t d = 0; d < D; ++d) {
-    V key[C];
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) key[c] = load(keys + d * kPageTokens + c * kLanes);
     if (upcoming != nullptr) prefetch_values<kPageTokens>(upcoming + d * kPageTokens);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const V query = set1(q[d * R + r]);
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) sums[r][c] = fma(query, key[c], sums[r][c]);
-    }
+    add_outer_product<R, C>(
+        sums, [&](int r) { return q[d * R + r]; }, [&](int c) { return load(keys + d * kPageTokens + c * kLanes); });
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) store(scores + r * kPageTokens + c * kLanes, sums[r][c]);
+  for_tile<R, C>([&](int r, int c) { store(scores + r * kPageTokens + c * kLanes, sums[r][c]); });
 }
 
 /// The same for `vectors` of positions, in tiles of C and then of what is left.
@@ -95,26 +117,14 @@ template <int R, int C, class T>
 inline void weigh_columns(const float* weights, const float* rescale, Slots slots, const T* values, const T* upcoming,
                           int64_t D, float* acc) {
   V sums[R][C];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) sums[r][c] = load(acc + r * D + c * kLanes) * set1(rescale[r]);
+  for_tile<R, C>([&](int r, int c) { sums[r][c] = load(acc + r * D + c * kLanes) * set1(rescale[r]); });
   for (int64_t slot = slots.begin; slot < slots.end; ++slot) {
-    V value[C];
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) value[c] = load(values + slot * D + c * kLanes);
     if (upcoming != nullptr) prefetch_values<C * kLanes>(upcoming + slot * D);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const V weight = set1(weights[r * kPageTokens + slot]);
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) sums[r][c] = fma(weight, value[c], sums[r][c]);
-    }
+    add_outer_product<R, C>(
+        sums, [&](int r) { return weights[r * kPageTokens + slot]; },
+        [&](int c) { return load(values + slot * D + c * kLanes); });
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) store(acc + r * D + c * kLanes, sums[r][c]);
+  for_tile<R, C>([&](int r, int c) { store(acc + r * D + c * kLanes, sums[r][c]); });
 }
 
 /// The last `lanes` < kLanes of D.
@@ -220,19 +230,17 @@ inline void add_page_to(int64_t R_now, const Block& block, int64_t page_position
 struct Scratch {
   Range* seen;      ///< (rows)
   float* sums;      ///< (rows, kLanes)
-  float* queries;   ///< block by block (D, rows of the block)
-  float* unpacked;  ///< (D, kPageTokens) keys, (kPageTokens, D) values
+  float* queries;  ///< block by block (D, rows of the block)
 
   static constexpr int64_t padded(int64_t values) { return (values + 15) / 16 * 16; }
   static size_t bytes(int64_t rows, int64_t D) {
-    const int64_t floats = padded(rows * kLanes) + padded(rows * D) + 2 * D * kPageTokens;
+    const int64_t floats = padded(rows * kLanes) + padded(rows * D);
     return static_cast<size_t>(floats) * sizeof(float) + static_cast<size_t>(padded(rows)) * sizeof(Range);
   }
   Scratch(std::byte* memory, int64_t rows, int64_t D)
       : seen(reinterpret_cast<Range*>(memory)),
         sums(reinterpret_cast<float*>(seen + padded(rows))),
-        queries(sums + padded(rows * kLanes)),
-        unpacked(queries + padded(rows * D)) {}
+        queries(sums + padded(rows * kLanes)) {}
 };
 
 template <class T>
@@ -280,21 +288,6 @@ inline void prepare(const AttentionTile& tile, const Blocks& blocks, int64_t beg
   }
 }
 
-/// With at least this many rows a page is unpacked to f32 once instead of at each use.
-constexpr int64_t kUnpackRows = 3 * kTileRows;
-
-/// Keys and values of one head of a page as f32; slots outside `slots` are left out of the values.
-inline PageTiles<float> unpack(const PageTiles<uint16_t>& page, int64_t D, Slots slots, float* scratch) {
-  float* values = scratch + D * kPageTokens;
-  for (int64_t i = 0; i < D * kPageTokens; i += kLanes) store(scratch + i, load(page.keys + i));
-  const int64_t end = slots.end * D;
-  int64_t i = slots.begin * D;
-  for (; i + kLanes <= end; i += kLanes) store(values + i, load(page.values + i));
-  if (i < end) store_part(values + i, end - i, load_part(page.values + i, end - i));
-  return {scratch, values, nullptr};
-}
-inline PageTiles<float> unpack(const PageTiles<float>& page, int64_t, Slots, float*) { return page; }
-
 template <class T>
 void add_pages(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* memory) {
   const Blocks blocks(int64_t{tile.queries} * tile.group);
@@ -309,11 +302,7 @@ void add_pages(const AttentionTile& tile, int64_t begin, int64_t end, AttentionS
   for (int64_t at = range.begin / kPageTokens * kPageTokens; at < range.end; at += kPageTokens) {
     const T* const keys = keys_of(at);
     const PageTiles<T> page{keys, keys + D * kPageTokens, at + kPageTokens < range.end ? keys_of(at + kPageTokens) : keys};
-    if (blocks.rows < kUnpackRows) {
-      add_page_to_all(tile, blocks, at, page, scratch, state);
-    } else {
-      add_page_to_all(tile, blocks, at, unpack(page, D, range.in_page(at), scratch.unpacked), scratch, state);
-    }
+    add_page_to_all(tile, blocks, at, page, scratch, state);
   }
   for (int64_t r = 0; r < blocks.rows; ++r) state.sum[r] = reduce_add(load(scratch.sums + r * kLanes));
 }
