@@ -237,7 +237,7 @@ struct Scratch {
     const int64_t floats = padded(rows * kLanes) + padded(rows * D);
     return static_cast<size_t>(floats) * sizeof(float) + static_cast<size_t>(padded(rows)) * sizeof(Range);
   }
-  Scratch(std::byte* memory, int64_t rows, int64_t D)
+  Scratch(std::byte* memory, int64_t rows)
       : seen(reinterpret_cast<Range*>(memory)),
         sums(reinterpret_cast<float*>(seen + padded(rows))),
         queries(sums + padded(rows * kLanes)) {}
@@ -292,7 +292,7 @@ template <class T>
 void add_pages(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* memory) {
   const Blocks blocks(int64_t{tile.queries} * tile.group);
   const int64_t D = tile.kv.D;
-  const Scratch scratch(memory, blocks.rows, D);
+  const Scratch scratch(memory, blocks.rows);
   prepare(tile, blocks, begin, end, state.sum, scratch);
   // What no row sees is not touched: before the window of the first query, after the last one's own position.
   const Range range{scratch.seen[0].begin, scratch.seen[blocks.rows - 1].end};
