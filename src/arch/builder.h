@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ struct ParamInfo {
   int32_t interleaved_heads = 0;
   /// GGUF stores 1 + w where Hugging Face stores w (Gemma's norms). In memory it is always 1 + w.
   bool plus_one = false;
+  /// Adapters: the values, in place of a tensor of the model's files.
+  std::span<const float> values = {};
 };
 
 /// A program with the arrays it views. Move-only: the views point into it.

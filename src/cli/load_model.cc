@@ -1,6 +1,10 @@
 #include "cli/load_model.h"
 
+#include <charconv>
+#include <cmath>
+
 #include "host/error.h"
+#include "host/file.h"
 #include "hub/home.h"
 #include "hub/resolve.h"
 
@@ -18,6 +22,22 @@ void add_cache(CLI::App& app, ModelWords& words) {
       ->check(CLI::IsMember({"f16", "f32"}));
 }
 
+void add_adapters(CLI::App& app, ModelWords& words) {
+  app.add_option("--adapter", words.adapters, "apply a LoRA adapter: DIR, or DIR=SCALE; may be given several times");
+}
+
+namespace {
+Result<AdapterChoice> parse_adapter(const std::string& word) {
+  const size_t equals = word.rfind('=');
+  if (equals == std::string::npos || is_directory(word)) return AdapterChoice{word, 1};
+  float scale = 0;
+  const char* end = word.data() + word.size();
+  const auto [stop, ec] = std::from_chars(word.data() + equals + 1, end, scale);
+  if (ec != std::errc() || stop != end || !std::isfinite(scale)) return error(Code::invalid_argument, "--adapter {}: the scale after '=' is no number", word);
+  return AdapterChoice{word.substr(0, equals), scale};
+}
+}  // namespace
+
 Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& common) {
   uint64_t limit = UINT64_MAX;
   if (!common.memory.empty()) {
@@ -27,6 +47,10 @@ Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& com
   KL_ASSIGN(loaded.path, hub::resolve_model(words.name));
   loaded.ledger = std::make_unique<Ledger>(limit);
   ModelOptions options{.kernels = words.reference ? "ref" : ""};
+  for (const std::string& word : words.adapters) {
+    KL_ASSIGN(AdapterChoice choice, parse_adapter(word));
+    options.adapters.push_back(std::move(choice));
+  }
   if (const auto home = hub::home_directory(); home.ok()) options.packing_folder = (*home / "packed").string();
   KL_ASSIGN(loaded.model, Model::load(loaded.path, options, *loaded.ledger));
   return loaded;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "engine/runner.h"
@@ -15,10 +16,13 @@ struct ModelWords {
   bool reference = false;  ///< the slow, readable kernels
   int64_t context = 0;     ///< --ctx; 0: what the model was made for
   std::string kv_type;     ///< --kv-type: f16, f32; empty: what suits the weights
+  std::vector<std::string> adapters;  ///< --adapter DIR or DIR=scale
 };
 
 /// Declares MODEL and --reference.
 void add_model(CLI::App& app, ModelWords& words);
+/// Declares --adapter.
+void add_adapters(CLI::App& app, ModelWords& words);
 /// Declares --ctx and --kv-type, for commands that keep a conversation.
 void add_cache(CLI::App& app, ModelWords& words);
 

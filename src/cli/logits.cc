@@ -76,6 +76,7 @@ Action setup_logits(CLI::App& app) {
   add_common(app, words->common);
   add_model(app, words->model);
   add_cache(app, words->model);
+  add_adapters(app, words->model);
   app.add_option("--ids", words->ids, "token ids, separated by commas")->delimiter(',')->required();
   app.add_option("--top", words->top, "how many of the most probable tokens to print for each position (0: none)")->capture_default_str();
   app.add_option("--chunk", words->chunk, "evaluate this many tokens at a time (default: as many as fit)")->check(CLI::Range(1, 1 << 20));

@@ -4,15 +4,22 @@
 #include <memory>
 #include <string>
 
+#include "arch/adapter.h"
 #include "engine/packing.h"
 #include "engine/weights.h"
 #include "tokenizer/tokenizer.h"
 
 namespace kinglet {
 
+struct AdapterChoice {
+  std::string path;  ///< a PEFT directory
+  float weight = 1;  ///< multiplies the adapter's own scale
+};
+
 struct ModelOptions {
   std::string kernels;         ///< row of the kernel table by name; empty: the best, or what KINGLET_ISA names
   std::string packing_folder;  ///< where packed copies of weights are kept; empty: nowhere
+  std::vector<AdapterChoice> adapters;
 };
 
 class Model {
@@ -43,6 +50,7 @@ class Model {
  private:
   explicit Model(Checkpoint checkpoint) : checkpoint_(std::move(checkpoint)) {}
   Checkpoint checkpoint_;
+  std::vector<std::unique_ptr<Adapter>> adapters_;  // the program views their values
   ModelSpec spec_;
   const KernelTable* kernels_ = nullptr;
   Weights weights_;

@@ -50,11 +50,11 @@ void add_file(Identity& identity, const std::string& path) {
   if (const auto time = std::filesystem::last_write_time(path, ec); !ec) identity.add(static_cast<uint64_t>(time.time_since_epoch().count()));
 }
 
-// Parameters that a linear step reads.
+// Parameters of the model's files that a linear step reads. Adapters are small and come and go: they are packed on the fly.
 std::vector<bool> linear_params(const ProgramStorage& program) {
   std::vector<bool> out(program.params.size());
   for (const Step& step : program.steps)
-    if (step.op == Op::linear) out[static_cast<size_t>(step.weight)] = true;
+    if (step.op == Op::linear) out[static_cast<size_t>(step.weight)] = program.params[static_cast<size_t>(step.weight)].values.empty();
   return out;
 }
 

@@ -22,6 +22,11 @@ Status fill_vector(const ParamInfo& info, const TensorView& tensor, bool from_hf
   return ok_status();
 }
 
+ParamData adapter_values(const ParamInfo& p) {
+  const size_t row_bytes = static_cast<size_t>(p.shape[1]) * sizeof(float);
+  return {.dtype = DType::f32, .rows = std::as_bytes(p.values).data(), .row_bytes = row_bytes, .panel_bytes = row_bytes * kPanelRows};
+}
+
 }  // namespace
 
 Result<Weights> Weights::load(const Checkpoint& checkpoint, const ProgramStorage& program, const KernelTable& kernels, Ledger& ledger) {
@@ -33,6 +38,10 @@ Result<Weights> Weights::load(const Checkpoint& checkpoint, const ProgramStorage
   auto* next = reinterpret_cast<float*>(out.values_.data());
   const bool from_hf = checkpoint.kind() == Checkpoint::Kind::hugging_face;
   for (const ParamInfo& p : program.params) {
+    if (!p.values.empty()) {
+      out.params_.push_back(adapter_values(p));
+      continue;
+    }
     KL_ASSIGN(const TensorView tensor, find_param(checkpoint, p));
     ParamData data{.dtype = tensor.dtype};
     if (is_vector(p)) {
