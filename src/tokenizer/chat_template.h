@@ -28,7 +28,8 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
 
-  /// `variables` is an object: messages, tools, add_generation_prompt, bos_token, ... `now_unix` and the local time zone
+  /// `variables` is an object: messages, tools, add_generation_prompt, bos_token, ... As transformers passes them always,
+  /// absent tools and documents are none and an absent add_generation_prompt is false. `now_unix` and the local time zone
   /// are what strftime_now sees. Errors: invalid_argument with line and reason (raise_exception's text included).
   Result<std::string> render(const Json& variables, int64_t now_unix) const;
 

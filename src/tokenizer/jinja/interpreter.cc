@@ -54,8 +54,9 @@ class Interpreter {
   std::string run(const Ast& ast, const Json& variables) {
     try {
       for (const auto& [name, value] : variables.items()) scope_->names[name] = from_json(heap_, value);
-      // apply_chat_template always passes these, so that templates see none where nothing was given.
+      // apply_chat_template always passes these, so that templates see them even where nothing was given.
       for (const char* name : {"tools", "documents"}) scope_->names.try_emplace(name, Value::none());
+      scope_->names.try_emplace("add_generation_prompt", Value::of(false));
       scope_ = std::make_shared<Scope>(scope_);
       execute(ast.body);
     } catch (Failure& failure) {
