@@ -174,7 +174,8 @@ Value groupby(const FilterCall& call) {
     for (; i < items.size() && equal(call.heap(), items[i].key, items[first].key); ++i)
       members.push_back(items[i].item);
     const Value key = plain(members[0]);
-    out.push_back(make_tuple(call.heap(), {key, make_list(call.heap(), std::move(members))}));
+    std::vector<Value> pair{key, make_list(call.heap(), std::move(members))};
+    out.emplace_back(Value::Kind::sequence, std::make_shared<Sequence>(call.heap(), Sequence::Flavour::tuple, std::move(pair), kGroupType));
   }
   return make_list(call.heap(), std::move(out));
 }

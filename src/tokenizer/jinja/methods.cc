@@ -57,7 +57,7 @@ std::vector<std::string_view> split_space(std::string_view text, int64_t limit) 
   text = strip_left(text);
   while (!text.empty()) {
     if (limit >= 0 && static_cast<int64_t>(out.size()) == limit) {
-      out.push_back(strip_right(text));
+      out.push_back(text);  // Python keeps the white space behind it
       break;
     }
     size_t end = 0;
@@ -78,7 +78,7 @@ std::vector<std::string_view> rsplit_space(std::string_view text, int64_t limit)
   const size_t kept = static_cast<size_t>(limit);
   const size_t first = all.size() - kept;
   const auto head_end = static_cast<size_t>(all[first - 1].data() + all[first - 1].size() - text.data());
-  std::vector<std::string_view> out{strip_left(text.substr(0, head_end))};
+  std::vector<std::string_view> out{text.substr(0, head_end)};
   out.insert(out.end(), all.begin() + static_cast<std::ptrdiff_t>(first), all.end());
   return out;
 }

@@ -221,6 +221,10 @@ std::optional<Value> attribute(Runtime& runtime, const Value& value, std::string
     if (found.is_undefined() && !found.object()) return std::nullopt;
     return found;
   }
+  if (value.is(Value::Kind::sequence) && value.sequence().type == kGroupType) {
+    if (name == "grouper") return value.sequence().items[0];
+    if (name == "list") return value.sequence().items[1];
+  }
   if (!has_method(value, name)) return std::nullopt;
   const std::string method(name);
   Heap& heap = runtime.heap;

@@ -101,6 +101,9 @@ struct Sequence : Object {
   bool is_generator() const { return flavour == Flavour::generator; }
 };
 
+/// The type of what groupby gives: pairs whose parts are also called grouper and list.
+inline constexpr char kGroupType[] = "_GroupTuple";
+
 /// A dict in the order of its first insertions.
 struct Dict : Object {
   using Entry = std::pair<Value, Value>;
