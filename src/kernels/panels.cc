@@ -157,10 +157,10 @@ void pack_field(const std::byte* const* row, int count, std::byte* block) {
   std::byte* out = block + kPanelRows * f.offset;
   int done = 0;
   if constexpr (f.unit == kFifthBits) {
-    for (int r = 0; r < kPanelRows; ++r) {
-      const uint32_t turned = turn_fifth_bits(load<uint32_t>(row[r] + f.offset));
-      std::memcpy(out + 4 * r, &turned, 4);
-    }
+    uint32_t words[kPanelRows];  // three loops, of which the middle one becomes vectors
+    for (int r = 0; r < kPanelRows; ++r) words[r] = load<uint32_t>(row[r] + f.offset);
+    for (uint32_t& word : words) word = turn_fifth_bits(word);
+    std::memcpy(out, words, sizeof(words));
   } else if constexpr (f.unit == 4) {
     for (; done + 4 <= count; done += 4) transpose_quads(row, f.offset + 4u * static_cast<size_t>(done), out + 64 * done);
     transpose_units<uint32_t>(row, f.offset + 4u * static_cast<size_t>(done), count - done, out + 64 * done);
