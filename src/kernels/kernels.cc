@@ -28,6 +28,8 @@ class Rows {
     fill_avx2_weights(top());
     fill_avx512_vector(push("avx512", kPanels16, cpu.avx512));
     fill_avx512_weights(top());
+#elif defined(__aarch64__)
+    fill_neon_vector(push("neon", "canonical", cpu_features().neon));
 #endif
   }
 

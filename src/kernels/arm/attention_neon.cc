@@ -1,0 +1,19 @@
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/rows.h"
+
+namespace kinglet {
+namespace {
+#include "kernels/simd/neon.inl"
+// The order matters: each uses what is above it.
+#include "kernels/simd/math.inl"
+#include "kernels/simd/lanes.inl"
+#include "kernels/simd/attention.inl"
+}  // namespace
+
+void fill_neon_attention(KernelTable& table) { fill_attention(table); }
+
+}  // namespace kinglet

@@ -1,0 +1,22 @@
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/rows.h"
+
+namespace kinglet {
+namespace {
+#include "kernels/simd/neon.inl"
+// The order matters: each uses what is above it.
+#include "kernels/simd/math.inl"
+#include "kernels/simd/lanes.inl"
+#include "kernels/simd/vector.inl"
+}  // namespace
+
+void fill_neon_vector(KernelTable& table) {
+  fill_vector(table);
+  fill_neon_attention(table);
+}
+
+}  // namespace kinglet
