@@ -42,6 +42,7 @@ class Runner {
   int64_t context() const { return plan_.options.max_context; }
   int64_t batch_tokens() const { return plan_.options.max_tokens; }
   KvPool& kv_pool() { return *kv_pool_; }
+  Parallel parallel() { return pool_.parallel(); }  ///< the runner's threads, for what is done with logits
   KvSequence new_sequence() { return KvSequence(*kv_pool_); }
 
   /// Evaluates one batch. Logits of the asked rows follow each other in the order of the parts. Errors: out_of_range (context, tokens),

@@ -1,0 +1,91 @@
+// kinglet perplexity: how well a model predicts a text, by llama.cpp's definition.
+#include "engine/perplexity.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "cli/load_model.h"
+#include "host/error.h"
+#include "host/file.h"
+#include "host/terminal.h"
+
+namespace kinglet::cli {
+namespace {
+
+struct Words {
+  CommonOptions common;
+  ModelWords model;
+  std::string file;
+  int64_t chunks = 0;
+};
+
+/// One line on standard error that is written over, where people are watching.
+class Watch {
+ public:
+  bool operator()(const Perplexity& p, int64_t chunks) const {
+    if (!shown_) return true;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    const auto left = static_cast<int64_t>(seconds / static_cast<double>(p.chunks) * static_cast<double>(chunks - p.chunks));
+    fmt::print(stderr, "\r\033[Kchunk {} of {}, perplexity {:.4f}, {}:{:02} left", p.chunks, chunks, p.value(), left / 60, left % 60);
+    std::fflush(stderr);
+    return true;
+  }
+  void clear() const {
+    if (shown_) fmt::print(stderr, "\r\033[K");
+  }
+
+ private:
+  bool shown_ = is_terminal(stderr);
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+void print(const Words& words, const Perplexity& p, int64_t context, size_t tokens) {
+  if (words.common.json) {
+    const Json out = {{"perplexity", p.value()}, {"standard_error", p.standard_error()}, {"mean_nll", p.mean_nll()},
+                      {"chunks", p.chunks},      {"context", context},                   {"scored_tokens", p.tokens},
+                      {"text_tokens", tokens}};
+    fmt::print("{}\n", out.dump());
+    return;
+  }
+  fmt::print("perplexity {:.4f} +/- {:.4f}\n", p.value(), p.standard_error());
+  fmt::print("{} tokens scored in {} chunks of {}; mean negative log likelihood {:.5f}\n", p.tokens, p.chunks, context, p.mean_nll());
+}
+
+Status run(const Words& words) {
+  KL_ASSIGN(const std::string text, read_file(words.file));
+  KL_ASSIGN(const LoadedModel loaded, load_model(words.model, words.common));
+  KL_ASSIGN(const Tokenizer* tokenizer, loaded.model->tokenizer());
+  const std::vector<TokenId> tokens = perplexity_tokens(*tokenizer, text);
+  KL_ASSIGN(RunnerOptions options, runner_options(words.model, words.common));
+  options.batch_tokens = std::min<int64_t>(options.context, 512);
+  options.outputs = perplexity_rows(loaded.model->hyper().V);
+  KL_ASSIGN(const auto runner, Runner::create(*loaded.model, options));
+  const Watch watch;
+  const auto bos = tokenizer->adds_bos() ? tokenizer->bos() : std::nullopt;
+  const Result<Perplexity> result =
+      perplexity(*runner, tokens, bos, {.context = options.context, .chunks = words.chunks, .progress = std::cref(watch)});
+  watch.clear();
+  if (!result.ok()) return annotate(words.file, result.status());
+  print(words, *result, options.context, tokens.size());
+  return ok_status();
+}
+
+}  // namespace
+
+Action setup_perplexity(CLI::App& app) {
+  auto words = std::make_shared<Words>();
+  words->model.context = 512;
+  add_common(app, words->common);
+  add_model(app, words->model);
+  app.add_option("FILE", words->file, "the text (UTF-8)")->required();
+  add_cache(app, words->model);
+  app.get_option("--ctx")->description("tokens of a chunk, of which the second half is scored (default: 512)");
+  app.add_option("--chunks", words->chunks, "score at most so many chunks (0: all)")->capture_default_str()->check(CLI::Range(0, 1 << 30));
+  app.footer("Example:\n  kinglet perplexity gemma-3-270m wiki.test.txt --chunks 10");
+  return [words] { return run(*words); };
+}
+
+}  // namespace kinglet::cli
