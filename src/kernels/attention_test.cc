@@ -139,9 +139,18 @@ class Attention {
 
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(problem_.D)); }
 
-  /// What the cache holds of x: f16 is checked here by its spacing, so that the test has no conversion of its own.
-  double half_ulp_of_cache(double x) const {
-    return problem_.type == DType::f32 ? 0 : std::max(std::fabs(x) * 0x1p-11, 0x1p-25);
+  /// How far from x the cache may be: half a unit of f16, or of i8 in a row whose largest value is given.
+  double cache_error(double x, double largest) const {
+    switch (problem_.type) {
+      case DType::f16: return std::max(std::fabs(x) * 0x1p-11, 0x1p-25);
+      case DType::i8: return largest / 254;
+      default: return 0;
+    }
+  }
+  double largest(const float* row) const {
+    double most = 0;
+    for (int32_t d = 0; d < problem_.D; ++d) most = std::max<double>(most, std::fabs(row[d]));
+    return most;
   }
 
   double head_error(const std::vector<float>& out, int64_t i, int64_t h) const {
@@ -150,15 +159,18 @@ class Attention {
     const int64_t end = problem_.causal ? position + 1 : problem_.length;
     const int64_t begin = problem_.window > 0 ? std::max<int64_t>(0, position - problem_.window + 1) : 0;
     const float* q = q_.data() + i * row_width() + h * D;
-    std::vector<double> scores;
+    const auto row_of = [&](const std::vector<float>& x, int64_t p) { return x.data() + p * width + g * D; };
+    std::vector<double> scores, v_largest;
     double top = -1e300, score_noise = 0;
     for (int64_t p = begin; p < end; ++p) {
       double s = 0, magnitude = 0, cache_noise = 0;
+      const float* k = row_of(k_, p);
+      const double k_largest = largest(k);
+      v_largest.push_back(largest(row_of(v_, p)));
       for (int64_t d = 0; d < D; ++d) {
-        const double k = k_[static_cast<size_t>(p * width + g * D + d)];
-        s += q[d] * k;
-        magnitude += std::fabs(q[d] * k);
-        cache_noise += std::pow(std::fabs(q[d]) * half_ulp_of_cache(k), 2);
+        s += static_cast<double>(q[d]) * k[d];
+        magnitude += std::fabs(q[d] * k[d]);
+        cache_noise += std::pow(q[d] * cache_error(k[d], k_largest), 2);
       }
       s *= scale();
       // Rounding of D products and sums behaves as a random walk; the cache's rounding too.
@@ -173,11 +185,11 @@ class Attention {
     for (int64_t d = 0; d < D; ++d) {
       double want = 0, magnitude = 0, cache_noise = 0;
       for (int64_t p = begin; p < end; ++p) {
-        const double v = v_[static_cast<size_t>(p * width + g * D + d)],
-                     weight = scores[static_cast<size_t>(p - begin)] / sum;
+        const auto at = static_cast<size_t>(p - begin);
+        const double v = row_of(v_, p)[d], weight = scores[at] / sum;
         want += weight * v;
         magnitude += weight * std::fabs(v);
-        cache_noise += std::pow(weight * half_ulp_of_cache(v), 2);
+        cache_noise += std::pow(weight * cache_error(v, v_largest[at]), 2);
       }
       const double allowed = magnitude * (4 * score_noise + 16 * 0x1p-23) + 4 * std::sqrt(cache_noise);
       const double got = out[static_cast<size_t>(i * row_width() + h * D + d)];
@@ -201,7 +213,7 @@ class AttentionKernels : public testing::TestWithParam<const KernelTable*> {
     const Attention attention(table(), problem);
     const auto whole = attention.run(problem.queries);
     EXPECT_LT(attention.error(whole), 1.0);
-    for (const int64_t tile : {1, 2, 3, 7, 16, 64}) {
+    for (const int64_t tile : {1, 3, 7, 16}) {
       if (tile >= problem.queries) break;
       const auto cut = attention.run(tile);
       EXPECT_EQ(std::memcmp(whole.data(), cut.data(), whole.size() * sizeof(float)), 0) << "tiles of " << tile;
@@ -220,14 +232,14 @@ INSTANTIATE_TEST_SUITE_P(Rows, AttentionKernels, testing::ValuesIn(rows()),
                          [](const auto& row) { return std::string(row.param->name); });
 
 TEST_P(AttentionKernels, EveryHeadWidth) {
-  for (const DType type : {DType::f32, DType::f16})
+  for (const DType type : {DType::f32, DType::f16, DType::i8})
     for (const int32_t D : {8, 16, 24, 64, 80, 96, 128, 256})
-      for (const int64_t queries : {1, 19})
-        check({.type = type, .G = 2, .D = D, .group = 3, .length = 150, .queries = queries});
+      for (const int64_t queries : {1, 11})
+        check({.type = type, .G = 2, .D = D, .group = 3, .length = 100, .queries = queries});
 }
 
 TEST_P(AttentionKernels, EveryGroup) {
-  for (const DType type : {DType::f32, DType::f16})
+  for (const DType type : {DType::f32, DType::f16, DType::i8})
     for (int32_t group = 1; group <= 9; ++group)
       for (const int64_t queries : {1, 5}) check({.type = type, .group = group, .length = 131, .queries = queries});
 }
@@ -235,23 +247,24 @@ TEST_P(AttentionKernels, EveryGroup) {
 TEST_P(AttentionKernels, LengthsAroundPagesAndSplits) {
   for (const int64_t length : {1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 511, 512, 513, 1023, 1024, 1025, 1100})
     for (const int64_t queries : {int64_t{1}, std::min<int64_t>(length, 9)})
-      check({.D = 32, .group = 2, .length = length, .queries = queries});
+      check({.D = 16, .group = 2, .length = length, .queries = queries});
 }
 
 TEST_P(AttentionKernels, WholePrompt) {
-  check({.type = DType::f16, .D = 64, .group = 7, .length = 200, .queries = 200});
-  check({.type = DType::f32, .D = 16, .group = 1, .length = 600, .queries = 600});
+  check({.type = DType::f16, .D = 64, .group = 7, .length = 140, .queries = 140});
+  check({.type = DType::f32, .D = 16, .group = 1, .length = 530, .queries = 530});
 }
 
 TEST_P(AttentionKernels, Windows) {
-  for (const int64_t window : {1, 2, 16, 63, 64, 65, 100, 512, 513, 5000})
+  for (const int64_t window : {1, 16, 64, 65, 513, 5000})
     for (const int64_t queries : {1, 80})
-      check({.D = 32, .group = 2, .length = 700, .queries = queries, .window = window});
+      check({.D = 16, .group = 2, .length = 700, .queries = queries, .window = window});
 }
 
 TEST_P(AttentionKernels, NotCausal) {
   check({.type = DType::f32, .G = 2, .D = 32, .group = 1, .length = 77, .queries = 77, .causal = false});
-  check({.type = DType::f16, .G = 1, .D = 64, .group = 2, .length = 520, .queries = 520, .causal = false});
+  check({.type = DType::f16, .G = 1, .D = 64, .group = 2, .length = 520, .queries = 30, .causal = false});
+  check({.type = DType::i8, .G = 1, .D = 64, .group = 2, .length = 520, .queries = 30, .causal = false});
 }
 
 TEST_P(AttentionKernels, Softcap) {
@@ -295,6 +308,35 @@ TEST_P(AttentionKernels, StoreLayout) {
         }
       }
   }
+}
+
+// Whole numbers up to 127, the largest among them, are stored exactly in i8; zeros stay zeros, infinities end at the limit.
+TEST_P(AttentionKernels, StoreInt8) {
+  KvShape kv;
+  kv.type = DType::i8;
+  kv.G = 1;
+  kv.D = 40;
+  std::vector<float> k(40), v(40);
+  for (size_t i = 0; i < 40; ++i) k[i] = (i % 2 == 0 ? 0.25f : -0.25f) * static_cast<float>(i * 3);
+  k[7] = 0.25f * 127;
+  std::vector<std::byte> page(kv.page_bytes());
+  const auto value = [&](size_t at) { return static_cast<int>(std::to_integer<int8_t>(page[at])); };
+  const auto scale = [&](size_t tile, size_t slot) {
+    float s;
+    std::memcpy(&s, page.data() + tile + kv.scale_offset() + slot * sizeof(s), sizeof(s));
+    return s;
+  };
+  table().kv_store(kv, k.data(), v.data(), page.data(), 11);
+  EXPECT_EQ(scale(kv.key_offset(0), 11), 0.25f);
+  EXPECT_EQ(scale(kv.value_offset(0), 11), 0.0f);
+  for (size_t d = 0; d < 40; ++d) {
+    EXPECT_EQ(value(kv.key_offset(0) + d * 64 + 11), k[d] * 4);
+    EXPECT_EQ(value(kv.value_offset(0) + 11 * 40 + d), 0);
+  }
+  v[3] = -std::numeric_limits<float>::infinity();
+  table().kv_store(kv, k.data(), v.data(), page.data(), 12);
+  EXPECT_EQ(value(kv.value_offset(0) + 12 * 40 + 3), -127);
+  EXPECT_TRUE(std::isfinite(scale(kv.value_offset(0), 12)));
 }
 
 }  // namespace

@@ -62,11 +62,14 @@ struct WeightKernels {
 inline constexpr int kPageTokens = 64;
 
 struct KvShape {
-  DType type = DType::f16;  ///< f32, f16
+  DType type = DType::f16;  ///< f32, f16, i8
   int32_t G = 0;            ///< key-value heads
   int32_t D = 0;            ///< head width
   constexpr size_t value_bytes() const { return info(type).block_bytes; }
-  constexpr size_t tile_bytes() const { return static_cast<size_t>(kPageTokens) * static_cast<size_t>(D) * value_bytes(); }
+  /// Where a tile's scales begin: with i8, one f32 for each position (max|x| / 127 of its D values) follows the values.
+  constexpr size_t scale_offset() const { return static_cast<size_t>(kPageTokens) * static_cast<size_t>(D) * value_bytes(); }
+  constexpr size_t scale_bytes() const { return type == DType::i8 ? kPageTokens * sizeof(float) : 0; }
+  constexpr size_t tile_bytes() const { return scale_offset() + scale_bytes(); }
   constexpr size_t page_bytes() const { return 2 * tile_bytes() * static_cast<size_t>(G); }
   constexpr size_t key_offset(int32_t g) const { return 2 * tile_bytes() * static_cast<size_t>(g); }
   constexpr size_t value_offset(int32_t g) const { return key_offset(g) + tile_bytes(); }
@@ -129,7 +132,7 @@ struct KernelTable {
   void (*softcap)(const float* x, float cap, int64_t n, float* out);  ///< cap * tanh(x / cap)
 
   /// Stores the key and value of one token for all heads: k and v are (G, D) f32, slot = position % kPageTokens. What is
-  /// beyond f16 becomes its largest value: one infinity would turn every later answer to NaN.
+  /// beyond f16 becomes its largest value: one infinity would turn every later answer to NaN. i8 rounds to nearest even.
   void (*kv_store)(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot);
   /// Adds positions [begin, end) (inside one split) to the state, page by page in order. Positions that no query sees are
   /// not read: their pages may be null, and the slots after the last stored position may hold anything.

@@ -12,32 +12,53 @@ namespace {
 
 constexpr float kNone = -std::numeric_limits<float>::infinity();  ///< maximum of no scores
 
-float load(const std::byte* tile, DType type, int64_t i) {
-  if (type == DType::f16) {
+/// The value at index i of a tile, which belongs to position `slot` of the page.
+float load(const KvShape& kv, const std::byte* tile, int64_t i, int64_t slot) {
+  const std::byte* const at = tile + static_cast<size_t>(i) * kv.value_bytes();
+  if (kv.type == DType::f16) {
     uint16_t h;
-    std::memcpy(&h, tile + i * 2, sizeof(h));
+    std::memcpy(&h, at, sizeof(h));
     return f16_to_f32(h);
   }
   float f;
-  std::memcpy(&f, tile + i * 4, sizeof(f));
+  if (kv.type == DType::i8) {
+    std::memcpy(&f, tile + kv.scale_offset() + static_cast<size_t>(slot) * sizeof(f), sizeof(f));
+    return f * static_cast<float>(std::to_integer<int8_t>(*at));
+  }
+  std::memcpy(&f, at, sizeof(f));
   return f;
 }
 
-void store(std::byte* tile, DType type, int64_t i, float value) {
-  if (type == DType::f16) {
-    const uint16_t h = f32_to_f16(std::clamp(value, -kMaxF16, kMaxF16));
-    std::memcpy(tile + i * 2, &h, sizeof(h));
-  } else {
-    std::memcpy(tile + i * 4, &value, sizeof(value));
+/// The scale of D values in i8; an infinite one counts as the largest finite one.
+float scale_of(const float* x, int32_t D) {
+  float most = 0;
+  for (int32_t d = 0; d < D; ++d) most = std::max(most, std::fabs(x[d]));
+  return std::min(most, std::numeric_limits<float>::max()) / 127.0f;
+}
+
+/// Stores x (D) of one position at first, first + step, ...
+void store_row(const KvShape& kv, const float* x, std::byte* tile, int64_t first, int64_t step, int64_t slot) {
+  const float scale = kv.type == DType::i8 ? scale_of(x, kv.D) : 0.0f;
+  if (kv.type == DType::i8)
+    std::memcpy(tile + kv.scale_offset() + static_cast<size_t>(slot) * sizeof(scale), &scale, sizeof(scale));
+  for (int32_t d = 0; d < kv.D; ++d) {
+    std::byte* const at = tile + static_cast<size_t>(first + d * step) * kv.value_bytes();
+    if (kv.type == DType::i8) {
+      const float scaled = scale > 0 ? std::clamp(x[d] / scale, -127.0f, 127.0f) : 0.0f;
+      *at = static_cast<std::byte>(static_cast<int8_t>(std::nearbyint(scaled)));
+    } else if (kv.type == DType::f16) {
+      const uint16_t h = f32_to_f16(std::clamp(x[d], -kMaxF16, kMaxF16));
+      std::memcpy(at, &h, sizeof(h));
+    } else {
+      std::memcpy(at, &x[d], sizeof(float));
+    }
   }
 }
 
 void kv_store(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot) {
   for (int32_t g = 0; g < kv.G; ++g, k += kv.D, v += kv.D) {
-    for (int32_t d = 0; d < kv.D; ++d) {
-      store(page + kv.key_offset(g), kv.type, int64_t{d} * kPageTokens + slot, k[d]);
-      store(page + kv.value_offset(g), kv.type, int64_t{slot} * kv.D + d, v[d]);
-    }
+    store_row(kv, k, page + kv.key_offset(g), slot, kPageTokens, slot);
+    store_row(kv, v, page + kv.value_offset(g), int64_t{slot} * kv.D, 1, slot);
   }
 }
 
@@ -58,7 +79,7 @@ void score_page(const AttentionTile& tile, const std::byte* keys, const float* q
   for (int64_t p = seen.begin; p < seen.end; ++p) {
     const int64_t slot = p % kPageTokens;
     float dot = 0;
-    for (int64_t d = 0; d < tile.kv.D; ++d) dot += q[d] * load(keys, tile.kv.type, d * kPageTokens + slot);
+    for (int64_t d = 0; d < tile.kv.D; ++d) dot += q[d] * load(tile.kv, keys, d * kPageTokens + slot, slot);
     const float s = dot * tile.scale;
     scores[slot] = tile.softcap > 0 ? tile.softcap * std::tanh(s / tile.softcap) : s;
   }
@@ -82,7 +103,7 @@ void add_page(const AttentionTile& tile, const std::byte* page, const float* q, 
     const int64_t slot = p % kPageTokens;
     const float weight = std::exp(scores[slot] - top);
     sum += weight;
-    for (int64_t d = 0; d < tile.kv.D; ++d) acc[d] += weight * load(values, tile.kv.type, slot * tile.kv.D + d);
+    for (int64_t d = 0; d < tile.kv.D; ++d) acc[d] += weight * load(tile.kv, values, slot * tile.kv.D + d, slot);
   }
 }
 

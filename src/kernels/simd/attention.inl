@@ -13,13 +13,25 @@ constexpr float kLog2e = 1.44269504f;
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
 
-/// The part of a page that key-value head g has, as stored: T = float, or uint16_t for f16.
+/// The part of a page that key-value head g has, as stored: T = float, uint16_t for f16, int8_t. int8_t has scales, one a
+/// position; the scores are multiplied by those of the keys, the weights by those of the values.
 template <class T>
 struct PageTiles {
-  const T* keys;     ///< (D, kPageTokens)
-  const T* values;   ///< (kPageTokens, D)
-  const T* keys_after;  ///< keys of the next page, to be fetched while these values are read; null where they need not be
+  const T* keys;              ///< (D, kPageTokens)
+  const T* values;            ///< (kPageTokens, D)
+  const float* key_scales;    ///< (kPageTokens), int8_t only
+  const float* value_scales;  ///< (kPageTokens), int8_t only
+  const T* keys_after;        ///< keys of the next page, fetched while these values are read; null where they need not be
+
+  PageTiles(const KvShape& kv, const std::byte* page, int32_t g, const std::byte* page_after)
+      : keys(reinterpret_cast<const T*>(page + kv.key_offset(g))),
+        values(reinterpret_cast<const T*>(page + kv.value_offset(g))),
+        key_scales(reinterpret_cast<const float*>(page + kv.key_offset(g) + kv.scale_offset())),
+        value_scales(reinterpret_cast<const float*>(page + kv.value_offset(g) + kv.scale_offset())),
+        keys_after(reinterpret_cast<const T*>(page_after + kv.key_offset(g))) {}
 };
+template <class T>
+constexpr bool kScaled = sizeof(T) == 1;
 
 /// Slots [begin, end) of a page.
 struct Slots {
@@ -155,12 +167,14 @@ inline void weigh_vectors(const float* weights, const float* rescale, Slots slot
 
 /// Brings one row's softmax up to date with its scores of a page, which become weights; answers what the sums that were
 /// there before are to be multiplied by. Vectors [first, last) of the page; slots that the row does not see get weight 0.
-template <bool kWhole>
-inline float update_softmax(float cap, Slots seen, int first, int last, float* scores, float& row_max, float* row_sums) {
+template <bool kWhole, class T>
+inline float update_softmax(const PageTiles<T>& page, float cap, Slots seen, int first, int last, float* scores,
+                            float& row_max, float* row_sums) {
   V s[kPageVectors];
   V tops = set1(kNone);
   for (int i = first; i < last; ++i) {
     s[i] = load(scores + i * kLanes);
+    if constexpr (kScaled<T>) s[i] = s[i] * load(page.key_scales + i * kLanes);
     if (cap > 0) s[i] = set1(cap * kLog2e) * tanh(s[i] / set1(cap * kLog2e));
     if (!kWhole) s[i] = keep_lanes(s[i], seen.begin - i * kLanes, seen.end - i * kLanes, set1(kNone));
     tops = max(tops, s[i]);
@@ -177,7 +191,11 @@ inline float update_softmax(float cap, Slots seen, int first, int last, float* s
   const V top = set1(row_max == kNone ? 0.0f : row_max);
   for (int i = first; i < last; ++i) {
     const V weight = exp2_weight(s[i] - top);
-    store(scores + i * kLanes, weight);
+    if constexpr (kScaled<T>) {
+      store(scores + i * kLanes, weight * load(page.value_scales + i * kLanes));
+    } else {
+      store(scores + i * kLanes, weight);
+    }
     sums += weight;
   }
   store(row_sums, sums);
@@ -201,12 +219,12 @@ inline void add_page(const Block& block, int64_t page_position, const PageTiles<
   const float cap = block.tile.softcap;
   if (every.begin <= page_position && every.end >= page_position + kPageTokens) {
     for (int r = 0; r < R; ++r)
-      rescale[r] = update_softmax<true>(cap, slots, 0, kPageVectors, scores + r * kPageTokens, block.max[r],
+      rescale[r] = update_softmax<true>(page, cap, slots, 0, kPageVectors, scores + r * kPageTokens, block.max[r],
                                         block.sums + r * kLanes);
   } else {
     for (int r = 0; r < R; ++r)
-      rescale[r] = update_softmax<false>(cap, block.seen[r].in_page(page_position), first, last, scores + r * kPageTokens,
-                                         block.max[r], block.sums + r * kLanes);
+      rescale[r] = update_softmax<false>(page, cap, block.seen[r].in_page(page_position), first, last,
+                                         scores + r * kPageTokens, block.max[r], block.sums + r * kLanes);
   }
   weigh_vectors<R, tile_columns(R)>(scores, rescale, slots, page.values, page.keys_after, 0, D, block.acc);
 }
@@ -291,27 +309,23 @@ inline void prepare(const AttentionTile& tile, const Blocks& blocks, int64_t beg
 template <class T>
 void add_pages(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* memory) {
   const Blocks blocks(int64_t{tile.queries} * tile.group);
-  const int64_t D = tile.kv.D;
   const Scratch scratch(memory, blocks.rows);
   prepare(tile, blocks, begin, end, state.sum, scratch);
   // What no row sees is not touched: before the window of the first query, after the last one's own position.
   const Range range{scratch.seen[0].begin, scratch.seen[blocks.rows - 1].end};
-  const auto keys_of = [&](int64_t position) {
-    return reinterpret_cast<const T*>(tile.pages[position / kPageTokens] + tile.kv.key_offset(tile.g));
-  };
   for (int64_t at = range.begin / kPageTokens * kPageTokens; at < range.end; at += kPageTokens) {
-    const T* const keys = keys_of(at);
-    const PageTiles<T> page{keys, keys + D * kPageTokens, at + kPageTokens < range.end ? keys_of(at + kPageTokens) : keys};
-    add_page_to_all(tile, blocks, at, page, scratch, state);
+    const std::byte* const* const page = tile.pages + at / kPageTokens;
+    const PageTiles<T> tiles(tile.kv, page[0], tile.g, page[at + kPageTokens < range.end ? 1 : 0]);
+    add_page_to_all(tile, blocks, at, tiles, scratch, state);
   }
   for (int64_t r = 0; r < blocks.rows; ++r) state.sum[r] = reduce_add(load(scratch.sums + r * kLanes));
 }
 
 void attention_split(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* scratch) {
-  if (tile.kv.type == DType::f16) {
-    add_pages<uint16_t>(tile, begin, end, state, scratch);
-  } else {
-    add_pages<float>(tile, begin, end, state, scratch);
+  switch (tile.kv.type) {
+    case DType::f16: return add_pages<uint16_t>(tile, begin, end, state, scratch);
+    case DType::i8: return add_pages<int8_t>(tile, begin, end, state, scratch);
+    default: return add_pages<float>(tile, begin, end, state, scratch);
   }
 }
 
@@ -341,38 +355,52 @@ void attention_finish(AttentionState state, int64_t queries, int64_t group, int6
   }
 }
 
-/// Keys are scattered, since lanes of a key tile are positions; values lie together.
-inline void store_head(const float* k, const float* v, int64_t D, uint16_t* keys, uint16_t* values) {
-  const auto halves = [](const float* x, int64_t n, uint16_t* to) {
-    const V limit = set1(65504.0f);
-    store_part(to, n, min(limit, max(zero() - limit, load_lanes(x, n))));
-  };
-  for_vectors(D, [&](int64_t d, int64_t n) {
-    alignas(64) uint16_t key[kLanes];
-    halves(k + d, n, key);
-    for (int64_t i = 0; i < n; ++i) keys[(d + i) * kPageTokens] = key[i];
-    halves(v + d, n, values + d);
-  });
-}
-inline void store_head(const float* k, const float* v, int64_t D, float* keys, float* values) {
-  for (int64_t d = 0; d < D; ++d) keys[d * kPageTokens] = k[d];
-  for_vectors(D, [&](int64_t d, int64_t n) { store_lanes(values + d, n, load_lanes(v + d, n)); });
-}
-
+/// What turns values of one position into T: nothing, the limits of f16, or the scale of i8, which it stores.
 template <class T>
-inline void store_heads(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot) {
-  const int64_t D = kv.D;
-  for (int32_t g = 0; g < kv.G; ++g)
-    store_head(k + g * D, v + g * D, D, reinterpret_cast<T*>(page + kv.key_offset(g)) + slot,
-               reinterpret_cast<T*>(page + kv.value_offset(g)) + slot * D);
+struct Narrow {
+  Narrow(const float*, int64_t, float*) {}
+  V operator()(V x) const { return x; }
+};
+template <>
+struct Narrow<uint16_t> {
+  Narrow(const float*, int64_t, float*) {}
+  V operator()(V x) const { return min(set1(65504.0f), max(set1(-65504.0f), x)); }
+};
+template <>
+struct Narrow<int8_t> {
+  V scale, limit = set1(127.0f);
+  Narrow(const float* x, int64_t D, float* stored) {
+    V most = zero();
+    for_vectors(D, [&](int64_t d, int64_t n) { most = max(most, abs(load_lanes(x + d, n))); });
+    const float largest = reduce_max(min(most, set1(3.40282347e38f)));
+    *stored = largest / 127.0f;
+    scale = set1(*stored > 0 ? *stored : 1.0f);
+  }
+  V operator()(V x) const { return round_nearest(min(limit, max(zero() - limit, x / scale))); }
+};
+
+/// Keys are scattered, since lanes of a key tile are positions; values lie together.
+template <class T>
+inline void store_head(const KvShape& kv, const float* k, const float* v, std::byte* key_tile, std::byte* value_tile,
+                       int32_t slot) {
+  T* const keys = reinterpret_cast<T*>(key_tile) + slot;
+  T* const values = reinterpret_cast<T*>(value_tile) + int64_t{slot} * kv.D;
+  const Narrow<T> narrow_key(k, kv.D, reinterpret_cast<float*>(key_tile + kv.scale_offset()) + slot);
+  const Narrow<T> narrow_value(v, kv.D, reinterpret_cast<float*>(value_tile + kv.scale_offset()) + slot);
+  for_vectors(kv.D, [&](int64_t d, int64_t n) {
+    alignas(64) T key[kLanes];
+    store_part(key, n, narrow_key(load_lanes(k + d, n)));
+    for (int64_t i = 0; i < n; ++i) keys[(d + i) * kPageTokens] = key[i];
+    store_part(values + d, n, narrow_value(load_lanes(v + d, n)));
+  });
 }
 
 void kv_store(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot) {
-  if (kv.type == DType::f16) {
-    store_heads<uint16_t>(kv, k, v, page, slot);
-  } else {
-    store_heads<float>(kv, k, v, page, slot);
-  }
+  const auto store_typed = kv.type == DType::f16  ? store_head<uint16_t>
+                           : kv.type == DType::i8 ? store_head<int8_t>
+                                                  : store_head<float>;
+  for (int32_t g = 0; g < kv.G; ++g)
+    store_typed(kv, k + int64_t{g} * kv.D, v + int64_t{g} * kv.D, page + kv.key_offset(g), page + kv.value_offset(g), slot);
 }
 
 void fill_attention(KernelTable& table) {

@@ -32,6 +32,21 @@ inline void store_part(uint16_t* p, int64_t n, V x) {
   for (int64_t i = 0; i < n; ++i) p[i] = whole[i];
 }
 
+inline V load(const int8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+inline V load_part(const int8_t* p, int64_t n) {
+  int8_t whole[kLanes] = {};
+  for (int64_t i = 0; i < n; ++i) whole[i] = p[i];
+  return load(whole);
+}
+/// x is integral and fits.
+inline void store_part(int8_t* p, int64_t n, V x) {
+  float whole[kLanes];
+  store(whole, x);
+  for (int64_t i = 0; i < n; ++i) p[i] = static_cast<int8_t>(whole[i]);
+}
+
 /// n / 2 values (n <= kLanes), each twice.
 inline V load_twice_part(const float* p, int64_t n) {
   return _mm256_permutevar8x32_ps(load_part(p, n / 2), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));

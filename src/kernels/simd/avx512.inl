@@ -20,6 +20,14 @@ inline void store_part(uint16_t* p, int64_t n, V x) {
   _mm256_mask_storeu_epi16(p, first_lanes(n), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
+inline V from_int8(__m128i x) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x)); }
+inline V load(const int8_t* p) { return from_int8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline V load_part(const int8_t* p, int64_t n) { return from_int8(_mm_maskz_loadu_epi8(first_lanes(n), p)); }
+/// x is integral and fits.
+inline void store_part(int8_t* p, int64_t n, V x) {
+  _mm_mask_storeu_epi8(p, first_lanes(n), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
+
 /// n / 2 values (n <= kLanes), each twice.
 inline V load_twice_part(const float* p, int64_t n) {
   const __m512i index = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);

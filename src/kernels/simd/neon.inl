@@ -33,6 +33,24 @@ inline void store_part(uint16_t* p, int64_t n, V x) {
   for (int64_t i = 0; i < n; ++i) p[i] = whole[i];
 }
 
+inline V load(const int8_t* p) {
+  uint32_t four;
+  __builtin_memcpy(&four, p, sizeof(four));
+  const int16x8_t wide = vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(four)));
+  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+}
+inline V load_part(const int8_t* p, int64_t n) {
+  int8_t whole[kLanes] = {};
+  for (int64_t i = 0; i < n; ++i) whole[i] = p[i];
+  return load(whole);
+}
+/// x is integral and fits.
+inline void store_part(int8_t* p, int64_t n, V x) {
+  float whole[kLanes];
+  store(whole, x);
+  for (int64_t i = 0; i < n; ++i) p[i] = static_cast<int8_t>(whole[i]);
+}
+
 /// n / 2 values (n <= kLanes), each twice.
 inline V load_twice_part(const float* p, int64_t n) {
   const V once = load_part(p, n / 2);
