@@ -60,7 +60,8 @@ SpecialMatcher::SpecialMatcher(const std::vector<Entry>& entries) {
   user_ = Trie(std::move(user));
 }
 
-const SpecialToken* SpecialMatcher::match(std::string_view text, size_t at, SpecialTokens mode, size_t& size) const {
+const SpecialToken* SpecialMatcher::match(std::string_view text, size_t at, SpecialTokens mode, size_t control_end,
+                                          size_t& size) const {
   const Trie& trie = mode == SpecialTokens::parse ? all_ : user_;
   const SpecialToken* best = nullptr;
   uint32_t node = Trie::kRoot;
@@ -69,6 +70,7 @@ const SpecialToken* SpecialMatcher::match(std::string_view text, size_t at, Spec
     if (node == Trie::kNoChild) break;
     if (trie.value(node) < 0) continue;
     const SpecialToken& token = tokens_[static_cast<size_t>(trie.value(node))];
+    if (token.control && end > control_end) continue;
     if (token.whole_word && (word_char_before(text, at) || word_char_after(text, end))) continue;
     best = &token;
     size = end - at;
@@ -76,14 +78,17 @@ const SpecialToken* SpecialMatcher::match(std::string_view text, size_t at, Spec
   return best;
 }
 
-void SpecialMatcher::partition(std::string_view text, SpecialTokens mode,
+void SpecialMatcher::partition(std::string_view text, SpecialTokens mode, std::span<const size_t> seams,
                                FunctionRef<void(std::string_view, bool)> on_text,
                                FunctionRef<void(TokenId)> on_token) const {
   const Trie& trie = mode == SpecialTokens::parse ? all_ : user_;
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
+    while (!seams.empty() && seams.front() <= at) seams = seams.subspan(1);
+    const size_t control_end = seams.empty() ? text.size() : seams.front();
     size_t size = 0;
-    const SpecialToken* token = trie.starts(static_cast<uint8_t>(text[at])) ? match(text, at, mode, size) : nullptr;
+    const SpecialToken* token =
+        trie.starts(static_cast<uint8_t>(text[at])) ? match(text, at, mode, control_end, size) : nullptr;
     if (token == nullptr) {
       ++at;
       continue;
@@ -94,6 +99,22 @@ void SpecialMatcher::partition(std::string_view text, SpecialTokens mode,
     begin = at = token->strip_right ? skip_space(text, at + size) : at + size;
   }
   if (begin < text.size()) on_text(text.substr(begin), begin == 0);
+}
+
+std::vector<size_t> SpecialMatcher::control_places(std::string_view text) const {
+  std::vector<size_t> places;
+  for (size_t at = 0; at < text.size(); ++at) {
+    uint32_t node = Trie::kRoot;
+    for (size_t end = at; end < text.size();) {
+      node = all_.child(node, static_cast<uint8_t>(text[end++]));
+      if (node == Trie::kNoChild) break;
+      if (all_.value(node) >= 0 && tokens_[static_cast<size_t>(all_.value(node))].control) {
+        places.push_back(at);
+        break;
+      }
+    }
+  }
+  return places;
 }
 
 }  // namespace kinglet

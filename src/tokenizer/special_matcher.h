@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -30,12 +31,16 @@ class SpecialMatcher {
   explicit SpecialMatcher(const std::vector<Entry>& entries);
 
   /// Parts `text`, leftmost and then longest match first. on_text(text, at_start) gets what lies between, never empty;
-  /// at_start says that nothing lies before it.
-  void partition(std::string_view text, SpecialTokens mode, FunctionRef<void(std::string_view, bool)> on_text,
-                 FunctionRef<void(TokenId)> on_token) const;
+  /// at_start says that nothing lies before it. No control token is taken across one of `seams`, ascending offsets.
+  void partition(std::string_view text, SpecialTokens mode, std::span<const size_t> seams,
+                 FunctionRef<void(std::string_view, bool)> on_text, FunctionRef<void(TokenId)> on_token) const;
+
+  /// Offsets at which the text of a control token begins, whatever stands around it.
+  std::vector<size_t> control_places(std::string_view text) const;
 
  private:
-  const SpecialToken* match(std::string_view text, size_t at, SpecialTokens mode, size_t& size) const;
+  /// `control_end` is where a control token must have ended.
+  const SpecialToken* match(std::string_view text, size_t at, SpecialTokens mode, size_t control_end, size_t& size) const;
 
   std::vector<SpecialToken> tokens_;
   Trie all_, user_;

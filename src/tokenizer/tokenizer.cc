@@ -170,6 +170,15 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
 std::vector<TokenId> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
+  return encode(text, special, {});
+}
+std::vector<TokenId> Tokenizer::encode(std::string_view text, std::span<const size_t> seams) const {
+  return encode(text, SpecialTokens::parse, seams);
+}
+std::vector<size_t> Tokenizer::control_places(std::string_view text) const { return impl_->specials.control_places(text); }
+
+std::vector<TokenId> Tokenizer::encode(std::string_view text, SpecialTokens special,
+                                       std::span<const size_t> seams) const {
   const Impl& impl = *impl_;
   std::vector<TokenId> ids;
   ids.reserve(text.size() / 4 + 8);
@@ -184,7 +193,7 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, SpecialTokens spec
     const std::string_view normal = run_normalizers(impl.normalizers, part, scratch->text);
     run_pretokenizers(impl.pretokenizers, normal, at_start, on_word);
   };
-  impl.specials.partition(text, special, on_text, [&](TokenId id) { ids.push_back(id); });
+  impl.specials.partition(text, special, seams, on_text, [&](TokenId id) { ids.push_back(id); });
   impl.scratch.give(std::move(scratch));
   return ids;
 }
@@ -228,8 +237,10 @@ void Tokenizer::append_piece(TokenId id, SpecialTokens special, bool& drop_space
 }
 bool Tokenizer::drops_first_space() const { return impl_->prefix_space; }
 
-StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, SpecialTokens special)
-    : tokenizer_(&tokenizer), special_(special), drop_space_(tokenizer.drops_first_space()) {}
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, SpecialTokens special, StreamStart start)
+    : tokenizer_(&tokenizer),
+      special_(special),
+      drop_space_(start == StreamStart::new_text && tokenizer.drops_first_space()) {}
 
 std::string StreamDecoder::push(TokenId id) {
   tokenizer_->append_piece(id, special_, drop_space_, pending_);

@@ -37,6 +37,12 @@ class Tokenizer {
   /// once.
   std::vector<TokenId> encode(std::string_view text, SpecialTokens special = SpecialTokens::as_text) const;
 
+  /// encode(text, parse), but for control tokens whose text lies across one of `seams` (ascending byte offsets): those are
+  /// text. A chat template's own special tokens are told from those in the messages this way (engine/chat.h).
+  std::vector<TokenId> encode(std::string_view text, std::span<const size_t> seams) const;
+  /// Byte offsets in `text` at which the text of a control token begins; they may overlap.
+  std::vector<size_t> control_places(std::string_view text) const;
+
   /// Bytes of the tokens joined; special (control) tokens give their text only with `parse`.
   std::string decode(std::span<const TokenId> ids, SpecialTokens special = SpecialTokens::as_text) const;
   /// Bytes of one token in the middle of a text (a SentencePiece space mark is a space).
@@ -66,13 +72,18 @@ class Tokenizer {
 
  private:
   explicit Tokenizer(std::unique_ptr<Impl> impl);
+  std::vector<TokenId> encode(std::string_view text, SpecialTokens special, std::span<const size_t> seams) const;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Whether streamed tokens are a text of their own or go on with one: the latter keeps its first space.
+enum class StreamStart { new_text, mid_text };
 
 /// Joins pieces into whole UTF-8 characters while an answer streams.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer, SpecialTokens special = SpecialTokens::as_text);
+  explicit StreamDecoder(const Tokenizer& tokenizer, SpecialTokens special = SpecialTokens::as_text,
+                         StreamStart start = StreamStart::new_text);
   /// The characters that `id` completes (possibly none), invalid bytes as U+FFFD. The leading space of a SentencePiece
   /// text is dropped as decode() does.
   std::string push(TokenId id);
