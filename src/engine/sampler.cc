@@ -5,7 +5,6 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "host/error.h"
 
@@ -81,26 +80,6 @@ Status validate(const SamplingOptions& o, int32_t vocab_size) {
 }
 
 }  // namespace
-
-LogProbs log_probabilities(std::span<const float> logits, TokenId chosen, int top) {
-  const float max = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float x : logits) sum += std::exp(double{x} - double{max});
-  const double log_sum = double{max} + std::log(sum);
-  const auto log_probability = [&](TokenId id) {
-    return static_cast<float>(double{logits[static_cast<size_t>(id)]} - log_sum);
-  };
-  LogProbs out{.chosen = log_probability(chosen)};
-  std::vector<TokenId> ids(logits.size());
-  std::iota(ids.begin(), ids.end(), 0);
-  const auto count = static_cast<ptrdiff_t>(std::clamp<size_t>(static_cast<size_t>(std::max(top, 0)), 0, ids.size()));
-  std::partial_sort(ids.begin(), ids.begin() + count, ids.end(), [&](TokenId a, TokenId b) {
-    const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
-    return x > y || (x == y && a < b);
-  });
-  for (ptrdiff_t i = 0; i < count; ++i) out.top.push_back({ids[static_cast<size_t>(i)], log_probability(ids[static_cast<size_t>(i)])});
-  return out;
-}
 
 Result<Sampler> Sampler::create(const SamplingOptions& options, int32_t vocab_size) {
   KL_TRY(validate(options, vocab_size));

@@ -39,20 +39,6 @@ struct SamplingOptions {
   uint64_t seed = 0;
 };
 
-/// A token and the natural logarithm of its probability.
-struct TokenLogProb {
-  TokenId id = -1;
-  float log_probability = 0;
-};
-
-/// The model's own probabilities, before any option above.
-struct LogProbs {
-  float chosen = 0;               ///< of the token asked about
-  std::vector<TokenLogProb> top;  ///< the likeliest tokens, best first
-};
-/// `logits` are finite; `chosen` is one of them; `top` of at most as many as there are.
-LogProbs log_probabilities(std::span<const float> logits, TokenId chosen, int top);
-
 /// One sampler serves one sequence at a time: it keeps working memory, and no state that the next token depends on.
 class Sampler {
  public:
