@@ -1,0 +1,27 @@
+// Words of `run` and `chat` that say how tokens are chosen and when an answer ends.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/generate.h"
+
+namespace kinglet::cli {
+
+struct SamplingWords {
+  SamplingOptions sampling;         ///< starts at the library's defaults
+  std::vector<std::string> biases;  ///< --logit-bias ID=VALUE
+  std::optional<uint64_t> seed;     ///< absent: a new one each time
+  int64_t max_tokens = 0;
+  std::vector<std::string> stops;
+};
+
+void add_sampling(CLI::App& app, SamplingWords& words);
+
+/// What the words say, with a seed from the system's source of random numbers where none was given. Errors: invalid_argument
+/// for a bias that is no ID=VALUE.
+Result<GenerateOptions> generate_options(const SamplingWords& words);
+
+}  // namespace kinglet::cli
