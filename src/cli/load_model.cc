@@ -18,8 +18,9 @@ void add_model(CLI::App& app, ModelWords& words) {
 void add_cache(CLI::App& app, ModelWords& words) {
   app.add_option("-c,--ctx", words.context, "longest conversation in tokens (default: what the model was made for)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
-  app.add_option("--kv-type", words.kv_type, "keys and values as f16 or f32 (default: f32 beside f32 weights, else f16)")
-      ->check(CLI::IsMember({"f16", "f32"}));
+  app.add_option("--kv,--kv-type", words.kv_type,
+                 "keys and values as f16, i8 or f32 (default: f32 beside f32 weights, else f16)")
+      ->check(CLI::IsMember({"f16", "i8", "f32"}));
 }
 
 void add_adapters(CLI::App& app, ModelWords& words) {
@@ -58,12 +59,10 @@ Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& com
 
 Result<RunnerOptions> runner_options(const ModelWords& words, const CommonOptions& common) {
   RunnerOptions options{.threads = common.threads, .context = words.context};
-  if (words.kv_type == "f16") {
-    options.kv_type = DType::f16;
-  } else if (words.kv_type == "f32") {
-    options.kv_type = DType::f32;
-  } else if (!words.kv_type.empty()) {
-    return error(Code::invalid_argument, "--kv-type is f16 or f32, not '{}'", words.kv_type);
+  if (!words.kv_type.empty()) {
+    options.kv_type = dtype_from_name(words.kv_type);
+    if (options.kv_type != DType::f16 && options.kv_type != DType::i8 && options.kv_type != DType::f32)
+      return error(Code::invalid_argument, "--kv is f16, i8 or f32, not '{}'", words.kv_type);
   }
   return options;
 }

@@ -15,7 +15,7 @@ struct ModelWords {
   std::string name;        ///< a registry name, a GGUF file or a Hugging Face directory
   bool reference = false;  ///< the slow, readable kernels
   int64_t context = 0;     ///< --ctx; 0: what the model was made for
-  std::string kv_type;     ///< --kv-type: f16, f32; empty: what suits the weights
+  std::string kv_type;     ///< --kv: f16, i8, f32; empty: what suits the weights
   std::vector<std::string> adapters;  ///< --adapter DIR or DIR=scale
 };
 
@@ -23,7 +23,7 @@ struct ModelWords {
 void add_model(CLI::App& app, ModelWords& words);
 /// Declares --adapter.
 void add_adapters(CLI::App& app, ModelWords& words);
-/// Declares --ctx and --kv-type, for commands that keep a conversation.
+/// Declares --ctx and --kv, for commands that keep a conversation.
 void add_cache(CLI::App& app, ModelWords& words);
 
 /// A model and what must live as long as it does.
