@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "kernels/kernels.h"

@@ -1,5 +1,6 @@
 #include "arch/architecture.h"
 
+#include "formats/hf_directory.h"
 #include "host/error.h"
 
 namespace kinglet {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "arch/config_io.h"
+#include "formats/hf_directory.h"
 #include "host/error.h"
 
 namespace kinglet {

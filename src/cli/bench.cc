@@ -9,6 +9,7 @@
 
 #include "base/version.h"
 #include "cli/load_model.h"
+#include "formats/json.h"
 #include "host/error.h"
 
 namespace kinglet::cli {

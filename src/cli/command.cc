@@ -6,6 +6,7 @@
 
 #include "base/version.h"
 #include "cli/exit_code.h"
+#include "cli/run_main.h"
 
 namespace kinglet::cli {
 

@@ -25,7 +25,4 @@ void add_common(CLI::App& app, CommonOptions& options);
 #include "cli/commands.def"
 #undef KINGLET_COMMAND
 
-/// Parses the words and runs the command; returns the process's exit code.
-int run_main(int argc, char** argv);
-
 }  // namespace kinglet::cli

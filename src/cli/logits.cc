@@ -6,6 +6,7 @@
 
 #include "cli/load_model.h"
 #include "engine/score.h"
+#include "formats/json.h"
 #include "host/error.h"
 
 namespace kinglet::cli {

@@ -1,5 +1,7 @@
 #include "formats/checkpoint.h"
 
+#include "formats/hf_directory.h"
+
 #include "host/error.h"
 #include "host/file.h"
 

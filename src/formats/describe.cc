@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "formats/hf_directory.h"
 #include "host/error.h"
 
 namespace kinglet {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "formats/checkpoint.h"
+#include "formats/json.h"
 
 namespace kinglet {
 

@@ -6,11 +6,9 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "formats/json_fwd.h"
 
 namespace kinglet {
-
-/// Keys keep their order: chat templates and tool schemas are rendered as they were written.
-using Json = nlohmann::ordered_json;
 
 struct JsonLimits {
   size_t max_bytes = size_t{256} << 20;

@@ -1,5 +1,7 @@
 #include "tokenizer/chat_source.h"
 
+#include "formats/hf_directory.h"
+
 #include <utility>
 
 namespace kinglet {

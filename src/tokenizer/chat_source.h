@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "formats/checkpoint.h"
+#include "formats/json.h"
 
 namespace kinglet {
 

@@ -1,4 +1,5 @@
 // The public ways to load a Tokenizer.
+#include "formats/hf_directory.h"
 #include "host/error.h"
 #include "tokenizer/loaders.h"
 
@@ -44,6 +45,8 @@ Result<Tokenizer> Tokenizer::load(const Checkpoint& checkpoint) {
   if (!loaded.ok()) return annotate(checkpoint.path(), loaded.status());
   return Tokenizer(*std::move(loaded));
 }
+
+Result<Tokenizer> Tokenizer::from_tokenizer_json(const Json& tokenizer) { return from_tokenizer_json(tokenizer, Json()); }
 
 Result<Tokenizer> Tokenizer::from_tokenizer_json(const Json& tokenizer, const Json& tokenizer_config) {
   KL_ASSIGN(auto impl, load_tokenizer_json(tokenizer, tokenizer_config));

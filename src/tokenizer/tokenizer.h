@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "formats/checkpoint.h"
+#include "formats/json_fwd.h"
 
 namespace kinglet {
 
@@ -25,7 +26,8 @@ class Tokenizer {
   /// tokenizer_config.json. Errors: unsupported (an unknown model or pre-tokenizer, by name), corrupt.
   static Result<Tokenizer> load(const Checkpoint& checkpoint);
   /// tokenizer.json alone (tokenizer_config may be null), and a SentencePiece model's bytes alone.
-  static Result<Tokenizer> from_tokenizer_json(const Json& tokenizer, const Json& tokenizer_config = {});
+  static Result<Tokenizer> from_tokenizer_json(const Json& tokenizer, const Json& tokenizer_config);
+  static Result<Tokenizer> from_tokenizer_json(const Json& tokenizer);
   static Result<Tokenizer> from_sentencepiece(std::string_view model_bytes);
 
   Tokenizer(Tokenizer&&) noexcept;
