@@ -1,17 +1,17 @@
-#include "kernels/x86/gemm_avx512.h"
+#include "kernels/x86/gemm_x86.h"
 
 #include <immintrin.h>
 
 #include "kernels/act_block.h"
 
-namespace kinglet::avx512 {
+namespace kinglet::x86 {
 namespace {
 
 /// acc (R panels x TT tokens) += n slices. The sequence of float operations on one accumulator is that of the direct kernels
-/// in matmul_avx512.h, so that both give the same bits.
+/// in matmul_x86.h, so that both give the same bits.
 template <int halves, bool mins, int R, int TT>
 void tile(const uint8_t* slices, int n, const std::byte* acts, size_t act_stride, float* acc_memory, bool first) {
-  constexpr size_t kStride = slice_bytes({halves, mins});
+  constexpr size_t kStride = slice_bytes(halves, mins);
   constexpr size_t kPanelStride = kStride * kSlices;
   __m512 acc[R][TT];
   for (int t = 0; t < TT; ++t)
@@ -97,7 +97,7 @@ void run(const Tile* tiles, int widest, const TileArgs& a) {
 
 }  // namespace
 
-void multiply_tiles(SliceKind kind, const TileArgs& a) {
+void multiply_tiles_avx512(const SliceKind& kind, const TileArgs& a) {
   // Two scales a slice need three registers for each accumulator instead of two.
   if (kind.halves == 1) {
     if (kind.mins) return run(a.panels == 2 ? kTiles<1, true, 2> : kTiles<1, true, 1>, 6, a);
@@ -107,4 +107,4 @@ void multiply_tiles(SliceKind kind, const TileArgs& a) {
   return run(a.panels == 2 ? kTiles<2, false, 2> : kTiles<2, false, 1>, 4, a);
 }
 
-}  // namespace kinglet::avx512
+}  // namespace kinglet::x86

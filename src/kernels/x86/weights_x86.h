@@ -9,6 +9,9 @@ void fill_avx512_simple(KernelTable& table);
 void fill_avx512_super(KernelTable& table);
 void fill_avx512_float(KernelTable& table);
 
+void fill_avx2_simple(KernelTable& table);
+void fill_avx2_super(KernelTable& table);
+void fill_avx2_float(KernelTable& table);
 void fill_avx2_activations(KernelTable& table);
 
 }  // namespace kinglet

@@ -1,0 +1,261 @@
+// Packed panels to operands of the integer products: one decoder for each quantized type, written in the operations of
+// vec_avx512.h or vec_avx2.h, one of which is included before. All work on a *slice*, 32 values of K: eight vectors w[i] of
+// bytes, byte 4 r + c being row r's value 4 i + c, and f32 scales (and minimums) of the rows. On AVX2 a vector holds 8 rows
+// and `part` (0, 1) says which. See kernels/panels.h for where things lie.
+#pragma once
+
+#include "tensor/blocks.h"
+
+namespace kinglet {
+namespace {
+
+/// Scales of a slice: scale[0] alone, or one for each half (16 values). Minimums likewise: w = scale u - min.
+struct SliceScales {
+  Vec::F scale[2];
+  Vec::F min[2];
+};
+
+/// Where in a packed block a member lies. A quad of all rows takes 64 bytes, halves 32, bytes 16; a part its share.
+#define KL_AT(Block, member) (16 * offsetof(Block, member))
+inline constexpr int kQuadPart = 64 / Vec::kParts, kHalfPart = 32 / Vec::kParts, kBytePart = 16 / Vec::kParts;
+
+KL_INLINE Vec::I low_nibbles(Vec::I v) { return Vec::and_(v, Vec::set8(15)); }
+KL_INLINE Vec::I high_nibbles(Vec::I v) { return low_nibbles(Vec::right16<4>(v)); }
+/// Shifts left by n, right where n is negative.
+template <int n>
+KL_INLINE Vec::I shift16(Vec::I v) {
+  if constexpr (n >= 0) return Vec::left16<n>(v);
+  else return Vec::right16<-n>(v);
+}
+/// Quad i of `quads`, the part's rows.
+KL_INLINE Vec::I load_quad(const uint8_t* quads, int i, int part) { return Vec::load(quads + 64 * i + kQuadPart * part); }
+KL_INLINE Vec::F load_halves(const uint8_t* p, int part) { return Vec::halves(p + kHalfPart * part); }
+/// Byte j of the rows, as 32-bit integers.
+KL_INLINE Vec::I load_bytes(const uint8_t* p, int j, int part) { return Vec::bytes(p + 16 * j + kBytePart * part); }
+
+/// Nibbles of blocks of 32: quads 0..3 low, 4..7 high.
+KL_INLINE void block_nibbles(const uint8_t* qs, int part, Vec::I w[8]) {
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const Vec::I v = load_quad(qs, i, part);
+    w[i] = low_nibbles(v);
+    w[i + 4] = high_nibbles(v);
+  }
+}
+
+/// Adds fifth bits: bit i of each byte is that of quad i.
+KL_INLINE void add_fifth_bits(const uint8_t* qh, int part, Vec::I w[8]) {
+  const Vec::I h = load_quad(qh, 0, part), bit = Vec::set8(16);
+  w[0] = Vec::or_masked(w[0], shift16<4>(h), bit);
+  w[1] = Vec::or_masked(w[1], shift16<3>(h), bit);
+  w[2] = Vec::or_masked(w[2], shift16<2>(h), bit);
+  w[3] = Vec::or_masked(w[3], shift16<1>(h), bit);
+  w[4] = Vec::or_masked(w[4], h, bit);
+  w[5] = Vec::or_masked(w[5], shift16<-1>(h), bit);
+  w[6] = Vec::or_masked(w[6], shift16<-2>(h), bit);
+  w[7] = Vec::or_masked(w[7], shift16<-3>(h), bit);
+}
+
+KL_INLINE void look_up_iq4(Vec::I w[8]) {
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) w[i] = Vec::byte_weights(Vec::look_up(kIq4Values, w[i]));
+}
+
+// Each decoder: kSlices slices in a block of kBytes. kGroup as in Vec::dot. Values are u - (1 << kOffsetBits) (0: u itself);
+// kHalves scales in a slice; kMins: with minimums. header() reads what all slices of a block share.
+
+template <DType type, int slices, int group, int offset_bits, int halves, bool mins>
+struct DecodeTraits {
+  using Block = typename BlockOf<type>::type;
+  static constexpr size_t kBytes = 16 * sizeof(Block);
+  static constexpr int kSlices = slices, kGroup = group, kOffsetBits = offset_bits, kHalves = halves;
+  static constexpr bool kMins = mins;
+};
+
+struct NoHeader {};
+
+template <DType type>
+struct Decode;
+
+/// The types with blocks of 32 values: nibbles, with fifth bits where the block has them.
+template <DType type, int group, int offset_bits, bool mins>
+struct DecodeNibbles : DecodeTraits<type, 1, group, offset_bits, 1, mins> {
+  using Block = typename BlockOf<type>::type;
+  static KL_INLINE NoHeader header(const uint8_t*, int) { return {}; }
+  template <int>
+  static KL_INLINE void slice(const uint8_t* b, int part, NoHeader, Vec::I w[8], SliceScales& s) {
+    block_nibbles(b + KL_AT(Block, qs), part, w);
+    if constexpr (requires(Block x) { x.qh; }) add_fifth_bits(b + KL_AT(Block, qh), part, w);
+    s.scale[0] = load_halves(b, part);
+    if constexpr (requires(Block x) { x.m; }) s.min[0] = Vec::negate(load_halves(b + KL_AT(Block, m), part));
+  }
+};
+template <>
+struct Decode<DType::q4_0> : DecodeNibbles<DType::q4_0, 8, 3, false> {};
+template <>
+struct Decode<DType::q4_1> : DecodeNibbles<DType::q4_1, 8, 0, true> {};
+template <>
+struct Decode<DType::q5_0> : DecodeNibbles<DType::q5_0, 4, 4, false> {};
+template <>
+struct Decode<DType::q5_1> : DecodeNibbles<DType::q5_1, 4, 0, true> {};
+
+template <>
+struct Decode<DType::q8_0> : DecodeTraits<DType::q8_0, 1, 1, Vec::kByteOffsetBits, 1, false> {
+  static KL_INLINE NoHeader header(const uint8_t*, int) { return {}; }
+  template <int>
+  static KL_INLINE void slice(const uint8_t* b, int part, NoHeader, Vec::I w[8], SliceScales& s) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) w[i] = Vec::byte_weights(load_quad(b + KL_AT(BlockQ8_0, qs), i, part));
+    s.scale[0] = load_halves(b, part);
+  }
+};
+
+template <>
+struct Decode<DType::iq4_nl> : DecodeTraits<DType::iq4_nl, 1, 1, Vec::kByteOffsetBits, 1, false> {
+  static KL_INLINE NoHeader header(const uint8_t*, int) { return {}; }
+  template <int>
+  static KL_INLINE void slice(const uint8_t* b, int part, NoHeader, Vec::I w[8], SliceScales& s) {
+    block_nibbles(b + KL_AT(BlockIq4Nl, qs), part, w);
+    look_up_iq4(w);
+    s.scale[0] = load_halves(b, part);
+  }
+};
+
+template <>
+struct Decode<DType::iq4_xs> : DecodeTraits<DType::iq4_xs, 8, 1, Vec::kByteOffsetBits, 1, false> {
+  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b, part); }
+  template <int s>
+  static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
+    block_nibbles(b + KL_AT(BlockIq4Xs, qs) + 256 * s, part, w);
+    look_up_iq4(w);
+    const Vec::I low = load_bytes(b + KL_AT(BlockIq4Xs, scales_l), s / 2, part);
+    const Vec::I high = Vec::words(b + KL_AT(BlockIq4Xs, scales_h) + kHalfPart * part);
+    const Vec::I scale = Vec::or_masked(Vec::and_(Vec::right32<4 * (s % 2)>(low), Vec::set32(15)),
+                                        Vec::left32<4>(Vec::right32<2 * s>(high)), Vec::set32(0x30));
+    out.scale[0] = Vec::mul(d, Vec::to_float(Vec::sub32(scale, Vec::set32(32))));
+  }
+};
+
+struct ScaleAndMin {
+  Vec::F d, dmin;
+};
+template <typename Block>
+KL_INLINE ScaleAndMin header_with_min(const uint8_t* b, int part) {
+  return {load_halves(b + KL_AT(Block, d), part), load_halves(b + KL_AT(Block, dmin), part)};
+}
+
+/// Scale and minimum of sub-block s of Q4_K and Q5_K (see scale_min_k4).
+template <int s>
+KL_INLINE void scales_k4(const uint8_t* scales, int part, const ScaleAndMin& h, SliceScales& out) {
+  Vec::I scale, min;
+  if constexpr (s < 4) {
+    scale = Vec::and_(load_bytes(scales, s, part), Vec::set32(63));
+    min = Vec::and_(load_bytes(scales, s + 4, part), Vec::set32(63));
+  } else {
+    const Vec::I low = load_bytes(scales, s + 4, part), top = Vec::set32(0x30);
+    scale = Vec::or_masked(Vec::and_(low, Vec::set32(15)), Vec::right32<2>(load_bytes(scales, s - 4, part)), top);
+    min = Vec::or_masked(Vec::right32<4>(low), Vec::right32<2>(load_bytes(scales, s, part)), top);
+  }
+  out.scale[0] = Vec::mul(h.d, Vec::to_float(scale));
+  out.min[0] = Vec::mul(h.dmin, Vec::to_float(min));
+}
+
+/// Nibble s % 2 of quad i of the sub-block pair that holds slice s.
+template <int s>
+KL_INLINE Vec::I pair_nibbles(const uint8_t* qs, int i, int part) {
+  const Vec::I v = load_quad(qs, 8 * (s / 2) + i, part);
+  return s % 2 == 0 ? low_nibbles(v) : high_nibbles(v);
+}
+
+template <>
+struct Decode<DType::q4_k> : DecodeTraits<DType::q4_k, 8, 8, 0, 1, true> {
+  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<BlockQ4K>(b, part); }
+  template <int s>
+  static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) w[i] = pair_nibbles<s>(b + KL_AT(BlockQ4K, qs), i, part);
+    scales_k4<s>(b + KL_AT(BlockQ4K, scales), part, h, out);
+  }
+};
+
+template <>
+struct Decode<DType::q5_k> : DecodeTraits<DType::q5_k, 8, 4, 0, 1, true> {
+  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<BlockQ5K>(b, part); }
+  template <int s>
+  static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const Vec::I fifth = shift16<4 - s>(load_quad(b + KL_AT(BlockQ5K, qh), i, part));
+      w[i] = Vec::or_masked(pair_nibbles<s>(b + KL_AT(BlockQ5K, qs), i, part), fifth, Vec::set8(16));
+    }
+    scales_k4<s>(b + KL_AT(BlockQ5K, scales), part, h, out);
+  }
+};
+
+template <>
+struct Decode<DType::q6_k> : DecodeTraits<DType::q6_k, 8, 2, 5, 2, false> {
+  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b + KL_AT(BlockQ6K, d), part); }
+  template <int s>
+  static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
+    constexpr int h = s / 4, p = s % 4;
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const Vec::I low = load_quad(b + KL_AT(BlockQ6K, ql), 16 * h + 8 * (p % 2) + i, part);
+      const Vec::I high = shift16<4 - 2 * p>(load_quad(b + KL_AT(BlockQ6K, qh), 8 * h + i, part));
+      w[i] = Vec::or_masked(p < 2 ? low_nibbles(low) : high_nibbles(low), high, Vec::set8(0x30));
+    }
+    for (int half = 0; half < 2; ++half) {
+      const uint8_t* scale = b + KL_AT(BlockQ6K, scales) + 16 * (2 * s + half) + kBytePart * part;
+      out.scale[half] = Vec::mul(d, Vec::to_float(Vec::signed_bytes(scale)));
+    }
+  }
+};
+
+/// Two-bit values of slice s, as Q2_K and Q3_K store them.
+template <int s>
+KL_INLINE Vec::I two_bits(const uint8_t* qs, int i, int part) {
+  return Vec::and_(Vec::right16<2 * (s % 4)>(load_quad(qs, 8 * (s / 4) + i, part)), Vec::set8(3));
+}
+
+/// Scale j of Q3_K, plus 32 (see scale_q3k).
+template <int j>
+KL_INLINE Vec::I scale_bits_q3k(const uint8_t* scales, int part) {
+  const Vec::I low = Vec::and_(Vec::right32<j < 8 ? 0 : 4>(load_bytes(scales, j % 8, part)), Vec::set32(15));
+  const Vec::I high = Vec::left32<4>(Vec::right32<2 * (j / 4)>(load_bytes(scales, 8 + j % 4, part)));
+  return Vec::or_masked(low, high, Vec::set32(0x30));
+}
+
+template <>
+struct Decode<DType::q3_k> : DecodeTraits<DType::q3_k, 8, 4, 2, 2, false> {
+  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b + KL_AT(BlockQ3K, d), part); }
+  template <int s>
+  static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const Vec::I third = shift16<2 - s>(load_quad(b + KL_AT(BlockQ3K, hmask), i, part));
+      w[i] = Vec::or_masked(two_bits<s>(b + KL_AT(BlockQ3K, qs), i, part), third, Vec::set8(4));
+    }
+    const uint8_t* scales = b + KL_AT(BlockQ3K, scales);
+    const Vec::I bias = Vec::set32(32);
+    out.scale[0] = Vec::mul(d, Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s>(scales, part), bias)));
+    out.scale[1] = Vec::mul(d, Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s + 1>(scales, part), bias)));
+  }
+};
+
+template <>
+struct Decode<DType::q2_k> : DecodeTraits<DType::q2_k, 8, 4, 0, 2, true> {
+  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<BlockQ2K>(b, part); }
+  template <int s>
+  static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) w[i] = two_bits<s>(b + KL_AT(BlockQ2K, qs), i, part);
+    for (int half = 0; half < 2; ++half) {
+      const Vec::I both = load_bytes(b + KL_AT(BlockQ2K, scales), 2 * s + half, part);
+      out.scale[half] = Vec::mul(h.d, Vec::to_float(Vec::and_(both, Vec::set32(15))));
+      out.min[half] = Vec::mul(h.dmin, Vec::to_float(Vec::right32<4>(both)));
+    }
+  }
+};
+
+}  // namespace
+}  // namespace kinglet

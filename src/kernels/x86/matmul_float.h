@@ -1,0 +1,84 @@
+// f32, f16 and bf16 weights with f32 activations: a vector is one K of the rows of a panel, activations are broadcast, every
+// output is one chain of fused multiply-adds along K. vec_avx512.h or vec_avx2.h is included before.
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace kinglet {
+namespace {
+
+inline constexpr int kFloatPanels = Vec::kParts == 1 ? 4 : 1;  ///< with kFloatTokens, what the registers hold
+/// Rows of activations share cache sets where K is a power of two: stay below the associativity.
+inline constexpr int kFloatTokens = 6;
+
+/// One K of the part's rows, `k` values from the start of a panel.
+template <DType type>
+KL_INLINE Vec::F load_weights(const std::byte* panel, int64_t k, int part) {
+  const uint8_t* p = reinterpret_cast<const uint8_t*>(panel);
+  if constexpr (type == DType::f32) return Vec::floats(p + 64 * k + 64 / Vec::kParts * part);
+  else if constexpr (type == DType::f16) return Vec::halves(p + 32 * k + 32 / Vec::kParts * part);
+  else return Vec::as_float(Vec::left32<16>(Vec::words(p + 32 * k + 32 / Vec::kParts * part)));
+}
+
+/// Panels [p, p + R) times tokens [t0, t0 + TT).
+template <DType type, int R, int TT>
+void float_tile(const MatmulArgs& a, int64_t p, int64_t t0) {
+  constexpr int kVectors = R * Vec::kParts;
+  const std::byte* panel[R];
+  const float* x[TT];
+  Vec::F acc[kVectors][TT];
+  for (int r = 0; r < R; ++r) panel[r] = a.panels + static_cast<size_t>(p + r) * a.panel_bytes;
+  for (int t = 0; t < TT; ++t) x[t] = reinterpret_cast<const float*>(a.acts + static_cast<size_t>(t0 + t) * a.act_stride);
+  for (int v = 0; v < kVectors; ++v)
+    for (int t = 0; t < TT; ++t) acc[v][t] = Vec::zero();
+  for (int64_t k = 0; k < a.K; ++k) {
+    Vec::F w[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) w[v] = load_weights<type>(panel[v / Vec::kParts], k, v % Vec::kParts);
+#pragma GCC unroll 8
+    for (int t = 0; t < TT; ++t) {
+      const Vec::F value = Vec::set(x[t][k]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[v][t] = Vec::fmadd(w[v], value, acc[v][t]);
+    }
+  }
+  for (int t = 0; t < TT; ++t)
+    for (int v = 0; v < kVectors; ++v) Vec::write_output(a, t0 + t, p * kPanelRows + v * (kPanelRows / Vec::kParts), acc[v][t]);
+}
+
+template <DType type, int R>
+void all_tokens(const MatmulArgs& a, int64_t p) {
+  constexpr void (*kTiles[])(const MatmulArgs&, int64_t, int64_t) = {nullptr,
+                                                                     float_tile<type, R, 1>,
+                                                                     float_tile<type, R, 2>,
+                                                                     float_tile<type, R, 3>,
+                                                                     float_tile<type, R, 4>,
+                                                                     float_tile<type, R, 5>,
+                                                                     float_tile<type, R, 6>};
+  const int64_t count = (a.T + kFloatTokens - 1) / kFloatTokens;
+  for (int64_t i = 0, t = 0; i < count; ++i) {
+    const int64_t end = a.T * (i + 1) / count;
+    kTiles[end - t](a, p, t);
+    t = end;
+  }
+}
+
+template <DType type>
+void matmul_float(const MatmulArgs& a) {
+  int64_t p = a.panel_begin;
+  for (; p + kFloatPanels <= a.panel_end; p += kFloatPanels) all_tokens<type, kFloatPanels>(a, p);
+  for (; p < a.panel_end; ++p) all_tokens<type, 1>(a, p);
+}
+
+template <DType... types>
+void fill_float(KernelTable& table) {
+  const auto set = [](WeightKernels& w, void (*kernel)(const MatmulArgs&)) {
+    w.act = ActKind::f32;
+    w.matmul = kernel;
+    w.matmul_scratch_bytes = nullptr;
+  };
+  (set(table.weights[static_cast<size_t>(types)], matmul_float<types>), ...);
+}
+
+}  // namespace
+}  // namespace kinglet

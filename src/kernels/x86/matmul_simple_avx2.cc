@@ -1,0 +1,13 @@
+// The types with blocks of 32 values, on AVX2.
+#include "kernels/x86/vec_avx2.h"
+// The vector operations come first: the others are written in them.
+#include "kernels/x86/matmul_x86.h"
+#include "kernels/x86/weights_x86.h"
+
+namespace kinglet {
+
+void fill_avx2_simple(KernelTable& table) {
+  fill_quantized<DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::iq4_nl>(table);
+}
+
+}  // namespace kinglet

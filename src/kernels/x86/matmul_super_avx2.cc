@@ -1,0 +1,13 @@
+// The types with super-blocks of 256 values, on AVX2.
+#include "kernels/x86/vec_avx2.h"
+// The vector operations come first: the others are written in them.
+#include "kernels/x86/matmul_x86.h"
+#include "kernels/x86/weights_x86.h"
+
+namespace kinglet {
+
+void fill_avx2_super(KernelTable& table) {
+  fill_quantized<DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs>(table);
+}
+
+}  // namespace kinglet

@@ -1,0 +1,206 @@
+// Matrix products of quantized weights with int8 activations, as templates over the decoders of decode.h; vec_avx512.h or
+// vec_avx2.h is included before. Few tokens: the panel is decoded in registers as it streams by. Many: it is unpacked once
+// for a block of tokens (gemm_x86.h).
+#pragma once
+
+#include "kernels/act_block.h"
+#include "kernels/kernels.h"
+#include "kernels/x86/decode.h"
+#include "kernels/x86/gemm_x86.h"
+#include "kernels/x86/unrolled.h"
+
+namespace kinglet {
+namespace {
+
+inline constexpr bool kAvx512 = Vec::kParts == 1;
+inline constexpr int kDirectTokens = 16;  ///< up to here decoding in registers is faster
+inline constexpr int kDirectGroup = kAvx512 ? 4 : 2;
+inline constexpr int kTilePanels = kAvx512 ? 2 : 1;
+
+/// acc[t] += one slice times the activations of TT tokens.
+template <typename D, int TT>
+KL_INLINE void multiply_slice(const Vec::I w[8], const SliceScales& s, const ActBlock* const x[TT], Vec::F acc[TT]) {
+  constexpr int kQuads = 8 / D::kHalves;
+#pragma GCC unroll 8
+  for (int t = 0; t < TT; ++t) {
+    Vec::F sum;
+#pragma GCC unroll 2
+    for (int half = 0; half < D::kHalves; ++half) {
+      Vec::I dot = Vec::set32(0);
+      if constexpr (D::kOffsetBits != 0)
+        dot = Vec::right32<7 - D::kOffsetBits>(Vec::set32(D::kHalves == 1 ? x[t]->bias : x[t]->bias16[half]));
+      dot = Vec::dot<D::kGroup, kQuads>(dot, w + kQuads * half, x[t]->q + 4 * kQuads * half);
+      const Vec::F f = Vec::to_float(dot);
+      sum = half == 0 ? Vec::mul(f, s.scale[0]) : Vec::fmadd(f, s.scale[1], sum);
+    }
+    acc[t] = Vec::fmadd(sum, Vec::set(x[t]->scale), acc[t]);
+    if constexpr (D::kMins) {
+      const float* sums = D::kHalves == 1 ? &x[t]->scaled_sum : x[t]->scaled_sum16;
+#pragma GCC unroll 2
+      for (int half = 0; half < D::kHalves; ++half) acc[t] = Vec::fnmadd(s.min[half], Vec::set(sums[half]), acc[t]);
+    }
+  }
+}
+
+/// How far ahead of its reading a panel is fetched. A super-block is read in several passes that the processor's own
+/// prefetcher does not follow (Q6_K: 8 GB/s without, 18 with); panels follow each other, so running past one's end is wanted.
+inline constexpr size_t kFetchAhead = 8192;
+
+/// Fetches the s-th of `parts` equal parts of what lies kFetchAhead beyond the block, to the second-level cache. Volatile,
+/// since the compiler would gather the prefetches of a block in one place, where they wait for each other.
+template <size_t bytes, int parts, int s>
+KL_INLINE void fetch_ahead(const uint8_t* block) {
+  constexpr size_t kFirst = bytes / 64 * s / parts;
+  constexpr size_t kLast = s + 1 == parts ? (bytes + 63) / 64 : bytes / 64 * (s + 1) / parts;
+#pragma GCC unroll 64
+  for (size_t line = kFirst; line < kLast; ++line) asm volatile("prefetcht1 (%0)" ::"r"(block + kFetchAhead + 64 * line));
+}
+
+/// Tokens [t0, t0 + TT) times one panel.
+template <typename D, int TT>
+void multiply_direct(const MatmulArgs& a, int64_t p, int64_t t0) {
+  const uint8_t* block = reinterpret_cast<const uint8_t*>(a.panels) + static_cast<size_t>(p) * a.panel_bytes;
+  const ActBlock* x[TT];
+  Vec::F acc[Vec::kParts][TT];
+  for (int t = 0; t < TT; ++t) {
+    x[t] = reinterpret_cast<const ActBlock*>(a.acts + static_cast<size_t>(t0 + t) * a.act_stride);
+    for (int part = 0; part < Vec::kParts; ++part) acc[part][t] = Vec::zero();
+  }
+  for (int64_t k = 0; k < a.K; k += kActBlock * D::kSlices, block += D::kBytes) {
+    decltype(D::header(block, 0)) header[Vec::kParts];
+    for (int part = 0; part < Vec::kParts; ++part) header[part] = D::header(block, part);
+    unrolled<D::kSlices>([&]<int s>() __attribute__((always_inline)) {
+      fetch_ahead<D::kBytes, D::kSlices, s>(block);
+#pragma GCC unroll 2
+      for (int part = 0; part < Vec::kParts; ++part) {
+        Vec::I w[8];
+        SliceScales scales;
+        D::template slice<s>(block, part, header[part], w, scales);
+        multiply_slice<D, TT>(w, scales, x, acc[part]);
+      }
+      for (int t = 0; t < TT; ++t) ++x[t];
+    });
+  }
+  for (int t = 0; t < TT; ++t)
+    for (int part = 0; part < Vec::kParts; ++part)
+      Vec::write_output(a, t0 + t, p * kPanelRows + part * (kPanelRows / Vec::kParts), acc[part][t]);
+}
+
+template <typename D, int... TT>
+constexpr auto direct_groups(std::integer_sequence<int, TT...>) {
+  struct {
+    void (*by_size[sizeof...(TT) + 1])(const MatmulArgs&, int64_t, int64_t);
+  } groups{{nullptr, multiply_direct<D, TT + 1>...}};
+  return groups;
+}
+
+/// A few tokens, in groups of nearly equal size while the panel is in the cache.
+template <typename D>
+void multiply_few(const MatmulArgs& a) {
+  constexpr auto kGroups = direct_groups<D>(std::make_integer_sequence<int, kDirectGroup>{});
+  const int64_t groups = (a.T + kDirectGroup - 1) / kDirectGroup;
+  for (int64_t p = a.panel_begin; p < a.panel_end; ++p) {
+    for (int64_t i = 0, t = 0; i < groups; ++i) {
+      const int64_t end = a.T * (i + 1) / groups;
+      kGroups.by_size[end - t](a, p, t);
+      t = end;
+    }
+  }
+}
+
+template <typename D>
+constexpr size_t kSliceBytes = x86::slice_bytes(D::kHalves, D::kMins);
+
+// GCC 12 takes the AVX2 instances of unpack_slices for Q3_K and Q6_K to have no effect and drops the calls, unless it is
+// kept from looking across them.
+#if defined(__GNUC__) && !defined(__clang__)
+#define KL_OPAQUE __attribute__((noipa))
+#else
+#define KL_OPAQUE __attribute__((noinline))
+#endif
+
+/// `n` slices from slice `first` of a panel to scratch, in the form gemm_x86.h describes. Both are whole blocks.
+template <typename D>
+KL_OPAQUE void unpack_slices(const uint8_t* panel, int64_t first, int n, uint8_t* out) {
+  constexpr bool kShift = kAvx512 && D::kOffsetBits != 0 && D::kOffsetBits != 7;  // there all offsets become 128
+  const uint8_t* block = panel + static_cast<size_t>(first / D::kSlices) * D::kBytes;
+  for (int done = 0; done < n; done += D::kSlices, block += D::kBytes, out += D::kSlices * kSliceBytes<D>) {
+    for (int part = 0; part < Vec::kParts; ++part) {
+      const auto header = D::header(block, part);
+      unrolled<D::kSlices>([&]<int s>() __attribute__((always_inline)) {
+        Vec::I w[8];
+        SliceScales scales;
+        D::template slice<s>(block, part, header, w, scales);
+        uint8_t* to = out + s * kSliceBytes<D> + static_cast<size_t>(kQuadPart * part);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i) {
+          if constexpr (kShift) w[i] = Vec::add8(w[i], Vec::set8(128 - (1 << D::kOffsetBits)));
+          Vec::store(to + 64 * i, w[i]);
+        }
+        for (int half = 0; half < D::kHalves; ++half) {
+          Vec::store(to + 512 + 64 * half, scales.scale[half]);
+          if constexpr (D::kMins) Vec::store(to + 512 + 64 * (D::kHalves + half), scales.min[half]);
+        }
+      });
+    }
+  }
+}
+
+/// Tokens [t0, t0 + T) of a block times panels [p, p + panels), accumulators to the output at the end.
+template <typename D>
+void multiply_token_block(const MatmulArgs& a, int64_t t0, int64_t T, int64_t p, int panels) {
+  constexpr x86::SliceKind kKind{D::kHalves, D::kMins, D::kGroup, D::kOffsetBits};
+  uint8_t* slices = reinterpret_cast<uint8_t*>(a.scratch);
+  float* acc = reinterpret_cast<float*>(a.scratch + x86::kSliceScratch);
+  const int64_t total = a.K / kActBlock;
+  for (int64_t first = 0; first < total; first += x86::kSlices) {
+    const int n = static_cast<int>(total - first < x86::kSlices ? total - first : x86::kSlices);
+    for (int r = 0; r < panels; ++r) {
+      const uint8_t* panel = reinterpret_cast<const uint8_t*>(a.panels) + static_cast<size_t>(p + r) * a.panel_bytes;
+      unpack_slices<D>(panel, first, n, slices + static_cast<size_t>(r * x86::kSlices) * kSliceBytes<D>);
+    }
+    const std::byte* acts = a.acts + static_cast<size_t>(t0) * a.act_stride + static_cast<size_t>(first) * sizeof(ActBlock);
+    const x86::TileArgs tiles{slices, panels, n, acts, a.act_stride, T, acc, first == 0};
+    if constexpr (kAvx512) x86::multiply_tiles_avx512(kKind, tiles);
+    else x86::multiply_tiles_avx2(kKind, tiles);
+  }
+  constexpr int kLanes = kPanelRows / Vec::kParts;
+  for (int64_t t = 0; t < T; ++t) {
+    for (int v = 0; v < panels * Vec::kParts; ++v) {
+      const auto* from = reinterpret_cast<const Vec::F*>(acc + t * panels * kPanelRows + v * kLanes);
+      Vec::write_output(a, t0 + t, p * kPanelRows + v * kLanes, *from);
+    }
+  }
+}
+
+template <typename D>
+void multiply_many(const MatmulArgs& a) {
+  for (int64_t t0 = 0; t0 < a.T; t0 += x86::kTokenBlock) {
+    const int64_t T = a.T - t0 < x86::kTokenBlock ? a.T - t0 : x86::kTokenBlock;
+    for (int64_t p = a.panel_begin; p < a.panel_end; p += kTilePanels) {
+      const int panels = a.panel_end - p < kTilePanels ? 1 : kTilePanels;
+      multiply_token_block<D>(a, t0, T, p, panels);
+    }
+  }
+}
+
+template <DType type>
+void matmul(const MatmulArgs& a) {
+  if (a.T <= kDirectTokens) multiply_few<Decode<type>>(a);
+  else multiply_many<Decode<type>>(a);
+}
+
+inline size_t matmul_scratch_bytes(int64_t T, int64_t) { return T <= kDirectTokens ? 0 : x86::kScratchBytes; }
+
+template <DType... types>
+void fill_quantized(KernelTable& table) {
+  const auto set = [](WeightKernels& w, void (*kernel)(const MatmulArgs&)) {
+    w.act = ActKind::int8;
+    w.matmul = kernel;
+    w.matmul_scratch_bytes = matmul_scratch_bytes;
+  };
+  (set(table.weights[static_cast<size_t>(types)], matmul<types>), ...);
+}
+
+}  // namespace
+}  // namespace kinglet
