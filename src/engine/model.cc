@@ -32,7 +32,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& path, const ModelO
   }
   KL_ASSIGN(model->weights_, Weights::load(model->checkpoint_, model->spec_.program, *model->kernels_, ledger));
   KL_ASSIGN(model->packed_, PackedWeights::attach(model->checkpoint_, model->spec_.program, *model->kernels_, model->weights_.params(),
-                                                  {.folder = options.packing_folder}, ledger));
+                                                  {options.packing_folder, options.packing_smallest_bytes}, ledger));
   return model;
 }
 

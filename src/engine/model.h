@@ -19,6 +19,7 @@ struct AdapterChoice {
 struct ModelOptions {
   std::string kernels;         ///< row of the kernel table by name; empty: the best, or what KINGLET_ISA names
   std::string packing_folder;  ///< where packed copies of weights are kept; empty: nowhere
+  uint64_t packing_smallest_bytes = PackingOptions().smallest_bytes;
   std::vector<AdapterChoice> adapters;
 };
 

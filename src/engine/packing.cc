@@ -14,7 +14,6 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kLayoutVersion = 1;                     // raise it when any panel layout changes
-constexpr uint64_t kSmallest = uint64_t{16} << 20;         // below this packing again is faster than a file
 constexpr char kMagic[8] = {'K', 'N', 'G', 'L', 'P', 'A', 'K', '1'};
 
 struct FileHeader {
@@ -93,7 +92,7 @@ Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& c
   for (const auto& source : out->sources_) forget_pages(source);  // the samples
   out->bytes_ = offset;
   out->identity_ = identity.value();
-  if (!options.folder.empty() && offset >= kSmallest) out->path_ = join_path(options.folder, fmt::format("{:016x}.pack", out->identity_));
+  if (!options.folder.empty() && offset >= options.smallest_bytes) out->path_ = join_path(options.folder, fmt::format("{:016x}.pack", out->identity_));
   KL_TRY(ledger.reserve(MemoryUse::weights, canonical));
   out->counted_maps_ = canonical;
   if (out->items_.empty()) return out;

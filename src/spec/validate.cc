@@ -13,6 +13,7 @@ class Validator {
     for (size_t i = 0; i < p_.steps.size(); ++i) {
       step_ = static_cast<int64_t>(i);
       KL_TRY(check_step(p_.steps[i]));
+      KL_TRY(check_order(i));
     }
     if (p_.logits != kNone && !slot_exists(p_.logits)) return Status(Code::invalid_argument, "the logits' slot does not exist");
     return ok_status();
@@ -37,6 +38,21 @@ class Validator {
 
   Status fail(const Step& step, std::string_view what) const {
     return Status(Code::invalid_argument, "step ").append(step_).append(" (").append(info(step.op).name).append("): ").append(what);
+  }
+
+  // Slots are written once, before they are read. The quadratic scan is short: programs have hundreds of steps, and it asks only for the
+  // step's own slots.
+  bool written_before(size_t step_index, SlotId slot) const {
+    const SlotId root = place_of(p_, slot).root;
+    for (size_t i = 0; i < step_index; ++i)
+      if (place_of(p_, p_.steps[i].out).root == root) return true;
+    return false;
+  }
+  Status check_order(size_t index) const {
+    const Step& step = p_.steps[index];
+    for (int i = 0; i < info(step.op).inputs; ++i)
+      if (!written_before(index, step.in[i])) return fail(step, "an input is read before it is written");
+    return written_before(index, step.out) ? fail(step, "its output is written twice") : ok_status();
   }
 
   // Parameter of the given shape; `n` < 0 in a place that may be anything.
