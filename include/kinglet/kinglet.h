@@ -126,9 +126,11 @@ typedef struct kinglet_sampling {
   float temperature;         /**< 0: always the likeliest */
   float top_p;               /**< among the likeliest that hold this probability together; 1: among all */
   float min_p;               /**< at least this share of the likeliest one's probability; 0: among all */
+  float typical_p;           /**< nearest to the expected surprise, holding this probability together; 1: among all */
   float repetition_penalty;  /**< 1: none */
   float presence_penalty;    /**< 0: none */
   float frequency_penalty;   /**< 0: none */
+  int32_t penalty_window;    /**< how many last tokens the penalties look at; -1: all */
   uint64_t seed;             /**< the same seed and input give the same answer */
   const char* const* stops;  /**< texts that end the answer; they are not part of it */
   size_t stop_count;
@@ -164,8 +166,8 @@ KINGLET_API kinglet_code kinglet_session_open(kinglet_model* model, const kingle
                                               kinglet_session** session, kinglet_error* error);
 KINGLET_API void kinglet_session_close(kinglet_session* session);
 
-/** Continues `text` as it stands, with no chat template. Special tokens in it are text. `sampling`, `callback` and
- *  `answer` may be NULL. The session then holds the text and what followed. */
+/** Goes on from `text`, put after what the session holds, with no chat template. Special tokens in it are text.
+ *  `sampling`, `callback` and `answer` may be NULL. The session then holds the text and what followed. */
 KINGLET_API kinglet_code kinglet_generate(kinglet_session* session, const char* text, size_t text_size,
                                           const kinglet_sampling* sampling, kinglet_text_callback callback, void* user,
                                           kinglet_answer* answer, kinglet_error* error);

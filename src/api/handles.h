@@ -4,9 +4,12 @@
 #include <kinglet/kinglet.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "engine/chat.h"
 #include "engine/model.h"
+#include "engine/session.h"
 #include "host/ledger.h"
 
 namespace kinglet::api {
@@ -28,4 +31,15 @@ struct OpenModel {
 
 struct kinglet_model {
   std::shared_ptr<kinglet::api::OpenModel> open;
+};
+
+struct kinglet_session {
+  kinglet_session(std::shared_ptr<kinglet::api::OpenModel> model, std::unique_ptr<kinglet::Runner> with)
+      : open(std::move(model)), runner(std::move(with)), session(*runner) {}
+
+  std::shared_ptr<kinglet::api::OpenModel> open;  ///< before what stands on it
+  std::unique_ptr<kinglet::Runner> runner;
+  kinglet::Session session;
+  kinglet::Conversation conversation;
+  std::optional<kinglet::ChatFormat> format;  ///< made for the first message
 };

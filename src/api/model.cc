@@ -54,7 +54,10 @@ Status compute_logits(const OpenModel& open, std::span<const TokenId> tokens, fl
   }
   const auto T = static_cast<int64_t>(tokens.size());
   const int64_t batch = std::min<int64_t>(T, 128);
-  RunnerOptions options{.threads = open.threads, .context = T, .batch_tokens = batch, .outputs = batch};
+  RunnerOptions options;
+  options.threads = open.threads;
+  options.context = T;
+  options.batch_tokens = options.outputs = batch;
   KL_ASSIGN(const auto runner, Runner::create(*open.model, options));
   KvSequence kv = runner->new_sequence();
   for (size_t done = 0; done < tokens.size();) {
