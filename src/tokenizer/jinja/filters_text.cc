@@ -194,7 +194,7 @@ Value tojson(const FilterCall& call) {
   style.sort_keys = args.truth(3, false);
   style.pretty = args.has(1) && !args[1].is_none();
   if (style.pretty) {
-    style.item_separator = ",";
+    style.item_separator.assign(1, ',');
     if (args[1].is_text()) {
       style.indent = args[1].string();
     } else {

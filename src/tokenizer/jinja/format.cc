@@ -44,7 +44,7 @@ void group_thousands(std::string& digits) {
   const size_t end = std::min(digits.find_first_of(".e"), digits.size());
   for (size_t i = end; i > 3;) {
     i -= 3;
-    digits.insert(i, ",");
+    digits.insert(i, 1, ',');
   }
 }
 
@@ -59,7 +59,7 @@ std::string pad_number(Heap& heap, const Spec& spec, bool negative, std::string 
     Spec fill = spec;
     fill.width = spec.width - static_cast<int64_t>(head.size());
     fill.align = '>';
-    if (spec.zero) fill.fill = "0";
+    if (spec.zero) fill.fill.assign(1, '0');
     return head + pad(heap, fill, std::move(digits), '>');
   }
   return pad(heap, spec, head + digits, '>');
