@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "engine/runner.h"
 #include "host/error.h"
+#include "hub/home.h"
 #include "hub/resolve.h"
 
 namespace kinglet::api {
@@ -17,7 +18,10 @@ Result<std::shared_ptr<OpenModel>> open_model(const char* name, const kinglet_mo
   if (options.threads < 0 || options.threads > 1024) return error(Code::invalid_argument, "{} threads", options.threads);
   KL_ASSIGN(const std::string path, hub::resolve_model(name));
   auto open = std::make_shared<OpenModel>(options.memory_bytes == 0 ? UINT64_MAX : options.memory_bytes);
-  KL_ASSIGN(open->model, Model::load(path, {.kernels = options.reference != 0 ? "ref" : ""}, open->ledger));
+  ModelOptions model_options;
+  if (options.reference != 0) model_options.kernels = "ref";
+  if (const auto home = hub::home_directory(); home.ok()) model_options.packing_folder = (*home / "packed").string();
+  KL_ASSIGN(open->model, Model::load(path, model_options, open->ledger));
   open->threads = options.threads;
   open->architecture = open->model->spec().architecture->name;
   for (const ParamShape& param : open->model->program().shapes) {
