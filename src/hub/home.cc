@@ -1,6 +1,7 @@
 #include "hub/home.h"
 
 #include <cstdlib>
+#include <system_error>
 
 namespace kinglet::hub {
 namespace {
@@ -25,6 +26,11 @@ Result<std::filesystem::path> home_directory() {
 Result<std::filesystem::path> models_directory() {
   KL_ASSIGN(std::filesystem::path home, home_directory());
   return home / "models";
+}
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ec;
+  return std::filesystem::exists(path, ec);
 }
 
 }  // namespace kinglet::hub

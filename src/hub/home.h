@@ -14,4 +14,7 @@ Result<std::filesystem::path> home_directory();
 /// Where pulled models lie: home_directory()/models.
 Result<std::filesystem::path> models_directory();
 
+/// Whether something lies at `path`; what cannot be looked at does not.
+bool is_there(const std::filesystem::path& path);
+
 }  // namespace kinglet::hub

@@ -1,10 +1,8 @@
 #include "hub/pulled.h"
 
-#include <fstream>
-#include <iterator>
-
 #include "formats/json.h"
 #include "host/error.h"
+#include "host/file.h"
 #include "hub/home.h"
 
 namespace kinglet::hub {
@@ -13,10 +11,8 @@ Result<PulledIndex> PulledIndex::load() {
   KL_ASSIGN(const std::filesystem::path home, home_directory());
   const std::string path = (home / "pulled.json").string();
   PulledIndex index;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return index;
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!is_file(path)) return index;
+  KL_ASSIGN(const Json json, read_json(path));
   if (!json.is_object()) return error(Code::corrupt, "{}: not an object of names", path);
   for (const auto& [name, value] : json.items()) {
     // The value becomes a path component: a hand-edited file must not lead out of the cache.
@@ -33,6 +29,18 @@ std::optional<std::string> PulledIndex::find(std::string_view name) const {
   const auto it = entries_.find(name);
   if (it == entries_.end()) return std::nullopt;
   return it->second;
+}
+
+void PulledIndex::erase_file(std::string_view file) {
+  std::erase_if(entries_, [file](const auto& entry) { return entry.second == file; });
+}
+
+Status PulledIndex::save() const {
+  KL_ASSIGN(const std::filesystem::path home, home_directory());
+  KL_TRY(make_directories(home.string()));
+  Json json = Json::object();
+  for (const auto& [name, file] : entries_) json[name] = file;
+  return write_file((home / "pulled.json").string(), json.dump(2) + "\n");
 }
 
 }  // namespace kinglet::hub

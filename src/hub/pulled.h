@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/status.h"
 
@@ -18,6 +19,12 @@ class PulledIndex {
   /// The entry's name inside models_directory().
   std::optional<std::string> find(std::string_view name) const;
   const std::map<std::string, std::string, std::less<>>& entries() const { return entries_; }
+
+  void set(std::string name, std::string file) { entries_[std::move(name)] = std::move(file); }
+  /// Forgets every name that leads to `file`.
+  void erase_file(std::string_view file);
+  /// Writes the file, atomically.
+  Status save() const;
 
  private:
   std::map<std::string, std::string, std::less<>> entries_;

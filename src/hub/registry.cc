@@ -1,16 +1,17 @@
 #include "hub/registry.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "formats/json.h"
 #include "host/error.h"
+#include "host/file.h"
 #include "hub/builtin_registry.h"
 #include "hub/home.h"
 
 namespace kinglet::hub {
 namespace {
+
+constexpr uint64_t kMaxRegistryBytes = uint64_t{16} << 20;
 
 /// A name that becomes a path component: no separators, no leading dot, printable ASCII.
 bool is_plain_name(std::string_view name) {
@@ -85,7 +86,7 @@ Result<Model> parse_model(const Json& json) {
 }  // namespace
 
 Result<Registry> Registry::parse(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  KL_ASSIGN(const Json json, parse_json(text));
   if (!json.is_object()) return Status(Code::corrupt, "a registry is not an object");
   Registry registry;
   KL_ASSIGN(registry.default_, text_at(json, "default"));
@@ -104,9 +105,8 @@ Result<Registry> Registry::load() {
   const auto home = home_directory();
   if (!home.ok()) return registry;
   const std::string path = (*home / "registry.json").string();
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return registry;
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!is_file(path)) return registry;
+  KL_ASSIGN(const std::string text, read_file(path, kMaxRegistryBytes));
   auto own = parse(text);
   if (!own.ok()) return annotate(path, own.status());
   registry.merge(*std::move(own));

@@ -1,7 +1,6 @@
 #include "hub/resolve.h"
 
 #include <filesystem>
-#include <system_error>
 
 #include "host/error.h"
 #include "hub/home.h"
@@ -10,11 +9,6 @@
 
 namespace kinglet::hub {
 namespace {
-
-bool is_there(const std::filesystem::path& path) {
-  std::error_code ec;
-  return std::filesystem::exists(path, ec);
-}
 
 /// A registry name: in the cache, or the error that says how to get it.
 Result<std::string> resolve_registered(const Model& model) {
