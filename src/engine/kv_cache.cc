@@ -19,10 +19,23 @@ uint32_t& owners(std::byte* page, size_t header) { return *reinterpret_cast<uint
 
 KvPool::KvPool(KvShape shape, std::vector<int32_t> windows, Ledger& ledger) : shape_(shape), windows_(std::move(windows)), ledger_(&ledger) {}
 
+size_t KvPool::page_stride() const { return kHeader + round_up<size_t>(shape_.page_bytes(), 64); }
+size_t KvPool::slab_pages() const { return std::max<size_t>(1, kSlabBytes / page_stride()); }
+
+uint64_t KvPool::bytes_for(int64_t context, int64_t batch) const {
+  const int64_t all = pages_for(context);
+  int64_t pages = 0;
+  for (const int64_t window : windows_) {
+    // A batch sees itself and window - 1 positions before it; at worst such a stretch begins at the last position of a page.
+    const int64_t stretch = window - 1 + std::min(batch, context);
+    pages += window > 0 ? std::min(all, pages_for(stretch - 1) + 1) : all;
+  }
+  return ceil_div<uint64_t>(static_cast<uint64_t>(pages), slab_pages()) * slab_pages() * page_stride();
+}
+
 Result<std::byte*> KvPool::take() {
   if (free_.empty()) {
-    const size_t stride = kHeader + round_up<size_t>(shape_.page_bytes(), 64);
-    const size_t count = std::max<size_t>(1, kSlabBytes / stride);
+    const size_t stride = page_stride(), count = slab_pages();
     KL_ASSIGN(Block slab, Block::allocate(count * stride, MemoryUse::key_values, *ledger_));
     for (size_t i = count; i-- > 0;) free_.push_back(slab.data() + i * stride + kHeader);
     slabs_.push_back(std::move(slab));

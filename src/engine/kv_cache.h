@@ -27,10 +27,14 @@ class KvPool {
   std::span<const int32_t> windows() const { return windows_; }
   uint64_t pages_in_use() const { return in_use_; }
   uint64_t bytes() const;  ///< of all slabs
+  /// Bytes of the slabs that one sequence takes at most while it grows to `context` positions by `batch` at a time.
+  uint64_t bytes_for(int64_t context, int64_t batch) const;
 
  private:
   // A page's owner count lies beside it in the slab, in a header of 64 bytes.
   static constexpr size_t kHeader = 64;
+  size_t page_stride() const;
+  size_t slab_pages() const;
   KvShape shape_;
   std::vector<int32_t> windows_;
   Ledger* ledger_;

@@ -6,16 +6,21 @@
 
 namespace kinglet {
 
+Result<PlanOptions> Runner::plan_options(const Model& model, const RunnerOptions& options, int threads) {
+  const int64_t context = options.context > 0 ? options.context : model.hyper().context;
+  if (context > (int64_t{1} << 30)) return error(Code::invalid_argument, "a context of {} tokens is too long; choose a shorter one", context);
+  return PlanOptions{.max_tokens = options.batch_tokens,
+                     .max_outputs = std::min(options.outputs, options.batch_tokens),
+                     .max_context = context,
+                     .workers = threads,
+                     .fusion = options.fusion,
+                     .kv_type = options.kv_type.value_or(model.default_kv_type())};
+}
+
 Result<std::unique_ptr<Runner>> Runner::create(const Model& model, const RunnerOptions& options) {
-  std::unique_ptr<Runner> runner(new Runner(model, options.threads > 0 ? options.threads : ThreadPool::available()));
-  const int64_t made_for = model.hyper().context;
-  if (options.context > (int64_t{1} << 30)) return error(Code::invalid_argument, "a context of {} tokens is too long", options.context);
-  const PlanOptions plan_options{.max_tokens = options.batch_tokens,
-                                 .max_outputs = std::min(options.outputs, options.batch_tokens),
-                                 .max_context = options.context > 0 ? options.context : made_for,
-                                 .workers = runner->threads(),
-                                 .fusion = options.fusion,
-                                 .kv_type = options.kv_type.value_or(model.default_kv_type())};
+  const int threads = options.threads > 0 ? options.threads : ThreadPool::available();
+  KL_ASSIGN(const PlanOptions plan_options, Runner::plan_options(model, options, threads));
+  std::unique_ptr<Runner> runner(new Runner(model, threads));
   const Program program = model.program().view();
   runner->plan_memory_.resize(plan_arena_bytes(program));
   Arena arena(runner->plan_memory_);

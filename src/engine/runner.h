@@ -35,6 +35,8 @@ class Runner {
  public:
   /// `model` must outlive it. Errors: resource_exhausted by the model's ledger, with the breakdown.
   static Result<std::unique_ptr<Runner>> create(const Model& model, const RunnerOptions& options);
+  /// What create() plans for. Errors: invalid_argument (a context that is too long).
+  static Result<PlanOptions> plan_options(const Model& model, const RunnerOptions& options, int threads);
 
   const Model& model() const { return model_; }
   const Plan& plan() const { return plan_; }
