@@ -3,6 +3,7 @@
 #   stage NAME MINUTES COMMAND...   runs it within its time, with its output in build/ci/NAME.log; a stage that fails
 #                                   shows the end of that, and the stages after it still run
 #   loud_stage NAME MINUTES ...     the same, and its output is shown as it comes
+#   advice NAME MINUTES ...         as stage, but what it finds does not fail the run: the table says so
 #   required                        after a stage: where it failed, the run ends here
 #   finish                          prints the table of stages; fails where a stage did
 mkdir -p build/ci
@@ -34,6 +35,14 @@ run_stage() {
 }
 stage() { run_stage quiet "$@"; }
 loud_stage() { run_stage loud "$@"; }
+advice() {
+  local failures=$stage_failures
+  run_stage quiet "$@"
+  if [[ $stage_failures -ne $failures ]]; then
+    stage_failures=$failures
+    stage_rows[-1]+=" (advice: does not fail the run)"
+  fi
+}
 
 required() { if [[ $stage_last -ne 0 ]]; then finish; fi; }
 
