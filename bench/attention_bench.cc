@@ -1,5 +1,5 @@
-// Attention kernels of every row against what bounds them: decode against the read bandwidth of the memory, prompts against
-// the rate of f32 multiply-adds, both measured here, on the same number of threads.
+// Attention kernels of every row against what bounds them: decode against the read bandwidth of the memory, prompts
+// against the rate of f32 multiply-adds, both measured here, on the same number of threads.
 //
 //   bench_attention --benchmark_filter='Decode/avx2/.*threads:2'
 #include <benchmark/benchmark.h>
@@ -135,7 +135,10 @@ class Workload {
     out_.resize(q_.size());
   }
 
-  double cache_bytes() const { return 2.0 * model_.layers * static_cast<double>(length_) * model_.G * model_.D * static_cast<double>(kv_.value_bytes()); }
+  double cache_bytes() const {
+    return 2.0 * model_.layers * static_cast<double>(length_) * model_.G * model_.D *
+           static_cast<double>(kv_.value_bytes());
+  }
   double operations() const {
     double seen = 0;
     for (int64_t i = 0; i < queries_; ++i) seen += static_cast<double>(length_ - queries_ + i + 1);
@@ -159,7 +162,8 @@ class Workload {
         const AttentionState total = parts[static_cast<size_t>(g * splits)].view();
         for (int64_t s = 1; s < splits; ++s)
           table_.attention_merge(total, parts[static_cast<size_t>(g * splits + s)].view(), model_.group, model_.D);
-        table_.attention_finish(total, 1, model_.group, model_.D, out_.data() + g * model_.group * model_.D, row_width());
+        table_.attention_finish(total, 1, model_.group, model_.D, out_.data() + g * model_.group * model_.D,
+                                row_width());
       }
     }
   }
@@ -196,7 +200,8 @@ class Workload {
           max(static_cast<size_t>(rows_)),
           sum(static_cast<size_t>(rows_)),
           acc(static_cast<size_t>(rows_ * D_)),
-          scratch(make_buffer(table.attention_scratch_bytes(static_cast<int32_t>(rows_), static_cast<int32_t>(D_)) + 64)) {}
+          scratch(
+              make_buffer(table.attention_scratch_bytes(static_cast<int32_t>(rows_), static_cast<int32_t>(D_)) + 64)) {}
     void clear() {
       std::fill(max.begin(), max.end(), -std::numeric_limits<float>::infinity());
       std::fill(sum.begin(), sum.end(), 0.0f);
@@ -260,16 +265,18 @@ void register_all() {
         for (const int threads : {1, 2}) {
           const KernelTable* table = rows.rows[i];
           const auto title = [&](const char* what, int64_t depth) {
-            return std::string(what) + "/" + table->name + "/" + model.name + "/" + std::string(name(type)) + "/depth:" +
-                   std::to_string(depth) + "/threads:" + std::to_string(threads);
+            return std::string(what) + "/" + table->name + "/" + model.name + "/" + std::string(name(type)) +
+                   "/depth:" + std::to_string(depth) + "/threads:" + std::to_string(threads);
           };
-          benchmark::RegisterBenchmark(title("Decode", 4096).c_str(), [=](benchmark::State& s) {
-            decode(s, table, model, type, 4096, threads);
-          })->Unit(benchmark::kMillisecond)->UseRealTime();
+          benchmark::RegisterBenchmark(title("Decode", 4096).c_str(),
+                                       [=](benchmark::State& s) { decode(s, table, model, type, 4096, threads); })
+              ->Unit(benchmark::kMillisecond)
+              ->UseRealTime();
           for (const int64_t depth : {0, 4096})
-            benchmark::RegisterBenchmark(title("Prompt", depth).c_str(), [=](benchmark::State& s) {
-              prompt(s, table, model, type, depth, threads);
-            })->Unit(benchmark::kMillisecond)->UseRealTime();
+            benchmark::RegisterBenchmark(title("Prompt", depth).c_str(),
+                                         [=](benchmark::State& s) { prompt(s, table, model, type, depth, threads); })
+                ->Unit(benchmark::kMillisecond)
+                ->UseRealTime();
         }
 }
 

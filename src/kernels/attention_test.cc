@@ -142,9 +142,12 @@ class Attention {
   /// How far from x the cache may be: half a unit of f16, or of i8 in a row whose largest value is given.
   double cache_error(double x, double largest) const {
     switch (problem_.type) {
-      case DType::f16: return std::max(std::fabs(x) * 0x1p-11, 0x1p-25);
-      case DType::i8: return largest / 254;
-      default: return 0;
+      case DType::f16:
+        return std::max(std::fabs(x) * 0x1p-11, 0x1p-25);
+      case DType::i8:
+        return largest / 254;
+      default:
+        return 0;
     }
   }
   double largest(const float* row) const {
@@ -310,7 +313,8 @@ TEST_P(AttentionKernels, StoreLayout) {
   }
 }
 
-// Whole numbers up to 127, the largest among them, are stored exactly in i8; zeros stay zeros, infinities end at the limit.
+// Whole numbers up to 127, the largest among them, are stored exactly in i8; zeros stay zeros, infinities end at the
+// limit.
 TEST_P(AttentionKernels, StoreInt8) {
   KvShape kv;
   kv.type = DType::i8;
