@@ -8,26 +8,36 @@
 namespace kinglet::x86 {
 namespace {
 
-/// dot[v][t] += `group` quads from the i-th of a slice, of both vectors v of rows and TT tokens, added up in 16 bits.
+/// The products of one quad in 16 bits; with group 1 of signed weights.
+template <int group>
+KL_INLINE __m256i products(__m256i w, __m256i a) {
+  return group == 1 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)) : _mm256_maddubs_epi16(w, a);
+}
+
+/// dot[v][t] += `group` quads from the i-th of a slice, of both vectors v of rows and TT tokens, added up in 16 bits. Short
+/// groups finish one sum at a time, long ones go quad by quad: whichever keeps fewer values in registers.
 template <int group, int TT>
 KL_INLINE void add_group(const uint8_t* slice, int i, const ActBlock* const x[TT], __m256i dot[2][TT]) {
-  __m256i part[2][TT];
-  unrolled<group>([&]<int j>() __attribute__((always_inline)) {
-    const uint8_t* quad = slice + 64 * (i + j);
-    const __m256i w[2] = {Vec::load(quad), Vec::load(quad + 32)};
-    unrolled<TT>([&]<int t>() __attribute__((always_inline)) {
-      const __m256i a = Vec::quad(x[t]->q, i + j);
-      unrolled<2>([&]<int v>() __attribute__((always_inline)) {
-        const __m256i products = group == 1 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w[v]), _mm256_sign_epi8(a, w[v]))
-                                            : _mm256_maddubs_epi16(w[v], a);
-        part[v][t] = j == 0 ? products : _mm256_add_epi16(part[v][t], products);
-      });
+  const auto weights = [&](int j, int v) __attribute__((always_inline)) { return Vec::load(slice + 64 * (i + j) + 32 * v); };
+  if constexpr (group <= 2) {
+    unrolled<2 * TT>([&]<int n>() __attribute__((always_inline)) {
+      constexpr int v = n % 2, t = n / 2;
+      __m256i part = products<group>(weights(0, v), Vec::quad(x[t]->q, i));
+      if constexpr (group == 2) part = Vec::chain16(part, products<group>(weights(1, v), Vec::quad(x[t]->q, i + 1)));
+      dot[v][t] = Vec::chain32(dot[v][t], Vec::pairs(part));
     });
-  });
-  unrolled<TT>([&]<int t>() __attribute__((always_inline)) {
-    dot[0][t] = _mm256_add_epi32(dot[0][t], Vec::pairs(part[0][t]));
-    dot[1][t] = _mm256_add_epi32(dot[1][t], Vec::pairs(part[1][t]));
-  });
+  } else {
+    __m256i part[2][TT];
+    unrolled<group * 2 * TT>([&]<int n>() __attribute__((always_inline)) {
+      constexpr int j = n / (2 * TT), t = n / 2 % TT, v = n % 2;
+      const __m256i p = products<group>(weights(j, v), Vec::quad(x[t]->q, i + j));
+      part[v][t] = j == 0 ? p : Vec::chain16(part[v][t], p);
+    });
+    unrolled<2 * TT>([&]<int n>() __attribute__((always_inline)) {
+      constexpr int v = n % 2, t = n / 2;
+      dot[v][t] = Vec::chain32(dot[v][t], Vec::pairs(part[v][t]));
+    });
+  }
 }
 
 /// One panel (two vectors of rows) x TT tokens: n slices. With 16 registers the 16-bit sums of the products in flight fill

@@ -13,7 +13,7 @@ namespace kinglet {
 namespace {
 
 inline constexpr bool kAvx512 = Vec::kParts == 1;
-inline constexpr int kDirectTokens = 16;  ///< up to here decoding in registers is faster
+inline constexpr int kDirectTokens = kAvx512 ? 16 : 4;  ///< up to here decoding in registers is faster
 inline constexpr int kDirectGroup = kAvx512 ? 4 : 2;
 inline constexpr int kTilePanels = kAvx512 ? 2 : 1;
 

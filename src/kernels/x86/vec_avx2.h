@@ -70,6 +70,18 @@ struct Vec {
   static KL_INLINE I quad(const int8_t* q, int i) { return _mm256_set1_epi32(reinterpret_cast<const int32_t*>(q)[i]); }
   static KL_INLINE I pairs(I sixteen) { return _mm256_madd_epi16(sixteen, _mm256_set1_epi16(1)); }
 
+  /// a + b, in this order: the compiler would otherwise turn chains of sums into trees, whose leaves do not fit 16 registers.
+  static KL_INLINE I chain16(I a, I b) {
+    I sum = _mm256_add_epi16(a, b);
+    asm("" : "+x"(sum));
+    return sum;
+  }
+  static KL_INLINE I chain32(I a, I b) {
+    I sum = _mm256_add_epi32(a, b);
+    asm("" : "+x"(sum));
+    return sum;
+  }
+
   /// sum + the products of `count` quads of weights and activations (in [-127, 127]); exact. vpmaddubsw adds two products
   /// in 16 bits: `group` quads of unsigned weights can be added there before they no longer fit (15 * 127 * 2 * 8, 31 * 127
   /// * 2 * 4 and 63 * 127 * 2 * 2 all do). group 1: signed bytes; their sign moves to the activation, 128 * 127 * 2 fits.
@@ -81,9 +93,9 @@ struct Vec {
         const I weights = w[g * group + j], acts = quad(q, g * group + j);
         const I products = group == 1 ? _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(acts, weights))
                                       : _mm256_maddubs_epi16(weights, acts);
-        part = j == 0 ? products : _mm256_add_epi16(part, products);
+        part = j == 0 ? products : chain16(part, products);
       });
-      sum = _mm256_add_epi32(sum, pairs(part));
+      sum = chain32(sum, pairs(part));
     });
     return sum;
   }
