@@ -48,6 +48,11 @@ Result<Tokenizer> Tokenizer::load(const Checkpoint& checkpoint) {
 
 Result<Tokenizer> Tokenizer::from_tokenizer_json(const Json& tokenizer) { return from_tokenizer_json(tokenizer, Json()); }
 
+Result<Tokenizer> Tokenizer::from_gguf(const gguf::File& file) {
+  KL_ASSIGN(auto impl, load_gguf_tokenizer(file));
+  return Tokenizer(std::move(impl));
+}
+
 Result<Tokenizer> Tokenizer::from_tokenizer_json(const Json& tokenizer, const Json& tokenizer_config) {
   KL_ASSIGN(auto impl, load_tokenizer_json(tokenizer, tokenizer_config));
   return Tokenizer(std::move(impl));

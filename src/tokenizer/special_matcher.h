@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tokenizer/function_ref.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/token.h"
 #include "tokenizer/trie.h"
 
 namespace kinglet {

@@ -12,19 +12,17 @@
 #include "base/status.h"
 #include "formats/checkpoint.h"
 #include "formats/json_fwd.h"
+#include "tokenizer/token.h"
 
 namespace kinglet {
-
-using TokenId = int32_t;
-
-/// Special tokens in a user's text are text unless asked for.
-enum class SpecialTokens { as_text, parse };
 
 class Tokenizer {
  public:
   /// From a GGUF's metadata (tensors are not needed), or from a directory's tokenizer.json, tokenizer.model and
   /// tokenizer_config.json. Errors: unsupported (an unknown model or pre-tokenizer, by name), corrupt.
   static Result<Tokenizer> load(const Checkpoint& checkpoint);
+  /// tokenizer.ggml.* of a GGUF alone.
+  static Result<Tokenizer> from_gguf(const gguf::File& file);
   /// tokenizer.json alone (tokenizer_config may be null), and a SentencePiece model's bytes alone.
   static Result<Tokenizer> from_tokenizer_json(const Json& tokenizer, const Json& tokenizer_config);
   static Result<Tokenizer> from_tokenizer_json(const Json& tokenizer);

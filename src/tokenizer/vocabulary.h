@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/token.h"
 
 namespace kinglet {
 

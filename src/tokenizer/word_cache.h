@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tokenizer/hash.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/token.h"
 
 namespace kinglet {
 

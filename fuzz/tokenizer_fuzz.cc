@@ -1,0 +1,55 @@
+// A vocabulary of any bytes (tokenizer.json, SentencePiece's protobuf, GGUF), and a text of any bytes through it: an
+// error, or ids of that vocabulary that decode.
+//
+// The input: a byte that chooses the format, a byte for the length of the text, the text, the file.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+#include <string_view>
+
+#include "formats/json.h"
+#include "tokenizer/tokenizer.h"
+
+namespace {
+
+using kinglet::SpecialTokens;
+using kinglet::Tokenizer;
+
+kinglet::Result<Tokenizer> load(uint8_t format, std::string_view file) {
+  if (format % 3 == 0) {
+    KL_ASSIGN(const kinglet::Json json, kinglet::parse_json(file));
+    return Tokenizer::from_tokenizer_json(json, json);
+  }
+  if (format % 3 == 1) return Tokenizer::from_sentencepiece(file);
+  KL_ASSIGN(const auto gguf, kinglet::gguf::File::parse(std::as_bytes(std::span(file))));
+  return Tokenizer::from_gguf(gguf);
+}
+
+void check(const Tokenizer& tokenizer, std::string_view text, SpecialTokens special) {
+  const auto ids = tokenizer.encode(text, special);
+  for (const kinglet::TokenId id : ids) {
+    if (id < 0 || id >= tokenizer.vocab_size()) std::abort();
+  }
+  if (tokenizer.encode(text, special) != ids) std::abort();
+  tokenizer.decode(ids, special);
+  kinglet::StreamDecoder stream(tokenizer, special);
+  for (const kinglet::TokenId id : ids) stream.push(id);
+  stream.flush();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size < 2) return 0;
+  const std::string_view rest(reinterpret_cast<const char*>(data) + 2, size - 2);
+  const std::string_view text = rest.substr(0, data[1]);
+  const auto tokenizer = load(data[0], rest.substr(text.size()));
+  if (!tokenizer.ok()) {
+    if (tokenizer.status().text().empty()) std::abort();
+    return 0;
+  }
+  check(*tokenizer, text, SpecialTokens::as_text);
+  check(*tokenizer, text, SpecialTokens::parse);
+  return 0;
+}
