@@ -6,17 +6,17 @@ namespace kinglet {
 namespace {
 
 TEST(Progress, ShowsBarRateAndTimeLeft) {
-  Progress progress("model", 1'000'000);
+  Progress progress("model", 1'048'576);
   progress.update(0);
-  progress.update(250'000);
+  progress.update(262'144);
   EXPECT_EQ(progress.line(1.0, 100),
-            "model  [##########..............................]  250.0 kB of 1.0 MB  250.0 kB/s  0:03 left");
+            "model  [##########..............................]  256 KB of 1.0 MB  256 KB/s  0:03 left");
 }
 
 TEST(Progress, LeavesTheBarOutWhereThereIsNoRoomAndNeverWraps) {
-  Progress progress("model", 1'000'000);
+  Progress progress("model", 1'048'576);
   progress.update(0);
-  progress.update(250'000);
+  progress.update(262'144);
   for (int width = 1; width < 100; ++width) EXPECT_LT(static_cast<int>(progress.line(1.0, width).size()), width);
 }
 
@@ -28,10 +28,10 @@ TEST(Progress, ShowsWhatIsDoneWhereTheTotalIsNotKnown) {
 }
 
 TEST(Progress, CountsTheRateFromWhereItResumed) {
-  Progress progress("model", 1'000);
+  Progress progress("model", 1'000, Progress::Unit::items);
   progress.update(900);
   progress.update(950);
-  EXPECT_NE(progress.line(1.0, 100).find("50 B/s  0:01 left"), std::string::npos) << progress.line(1.0, 100);
+  EXPECT_NE(progress.line(1.0, 100).find("50.0/s  0:01 left"), std::string::npos) << progress.line(1.0, 100);
 }
 
 }  // namespace
