@@ -86,10 +86,9 @@ Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& c
     identity.add(bytes);
     identity.add_samples(source);
     out->items_.push_back({static_cast<ParamId>(i), offset, bytes});
-    out->sources_.push_back(source);
+    forget_pages(source);  // the samples
     offset += round_up(bytes, kPage);
   }
-  for (const auto& source : out->sources_) forget_pages(source);  // the samples
   out->bytes_ = offset;
   out->identity_ = identity.value();
   if (!options.folder.empty() && offset >= options.smallest_bytes) out->path_ = join_path(options.folder, fmt::format("{:016x}.pack", out->identity_));
@@ -126,13 +125,10 @@ bool PackedWeights::open_cache() {
   return true;
 }
 
-void PackedWeights::on_packed(void* self, ParamId param) {
-  auto& me = *static_cast<PackedWeights*>(self);
-  ParamData& p = me.params_[static_cast<size_t>(param)];
+void PackedWeights::param_packed(ParamId param) {
+  ParamData& p = params_[static_cast<size_t>(param)];
   p.panels = p.pack_into;
-  const auto item = std::find_if(me.items_.begin(), me.items_.end(), [param](const Item& i) { return i.param == param; });
-  forget_pages(me.sources_[static_cast<size_t>(item - me.items_.begin())]);
-  if (++me.packed_ == me.items_.size()) me.start_writing();
+  if (++packed_ == items_.size()) start_writing();
 }
 
 void PackedWeights::start_writing() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/weights.h"
+#include "exec/forward.h"
 #include "host/file.h"
 
 namespace kinglet {
@@ -30,8 +31,8 @@ class PackedWeights {
                                                        const PackingOptions& options, Ledger& ledger);
   ~PackedWeights();
 
-  /// For Batch::on_packed; `self` is the PackedWeights.
-  static void on_packed(void* self, ParamId param);
+  /// For Batch::packing.
+  const PackingObserver& observer() const { return observer_; }
 
   bool from_cache() const { return map_.has_value(); }
   /// Waits for the cache file to be written (or for the attempt to fail).
@@ -44,13 +45,13 @@ class PackedWeights {
     uint64_t offset, bytes;
   };
   PackedWeights() = default;
+  void param_packed(ParamId param);
   bool open_cache();
   void start_writing();
   Status write_cache() const;
 
   std::span<ParamData> params_;
   std::vector<Item> items_;
-  std::vector<std::span<const std::byte>> sources_;  ///< of the items, to be let go
   uint64_t bytes_ = 0;
   uint64_t identity_ = 0;
   std::string path_;
@@ -59,6 +60,8 @@ class PackedWeights {
   uint64_t counted_maps_ = 0;
   Ledger* ledger_ = nullptr;
   size_t packed_ = 0;
+  PackingObserver observer_{this, [](void*, std::span<const std::byte> rows) { forget_pages(rows); },
+                            [](void* self, ParamId param) { static_cast<PackedWeights*>(self)->param_packed(param); }};
   std::thread writer_;
 };
 

@@ -47,7 +47,7 @@ Status Runner::run(std::span<const BatchPart> parts) {
     if (part.outputs == Outputs::all)
       for (int32_t i = 0; i < count; ++i) outputs_.push_back(first + i);
   }
-  KL_TRY(forward(plan_, model_.params(), {tokens_, sequences_, outputs_, &PackedWeights::on_packed, &model_.packed()}, workspace_.data(), pool_.parallel()));
+  KL_TRY(forward(plan_, model_.params(), {tokens_, sequences_, outputs_, &model_.packed().observer()}, workspace_.data(), pool_.parallel()));
   KL_TRY(check_finite(static_cast<int64_t>(outputs_.size())));
   for (const BatchPart& part : parts) part.kv->commit(static_cast<int64_t>(part.tokens.size()));
   return ok_status();

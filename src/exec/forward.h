@@ -17,13 +17,21 @@ struct BatchSequence {
   bool long_rope = false;            ///< longrope: the sequence is (or will be) longer than the original context
 };
 
+/// Who is told while weights are packed on the way.
+struct PackingObserver {
+  void* self;
+  /// These canonical rows have been packed and are not read again. Called by any worker.
+  void (*rows_packed)(void* self, std::span<const std::byte> rows);
+  /// Every panel of the weight lies in its place. Called on the thread that called forward().
+  void (*param_packed)(void* self, ParamId param);
+};
+
 struct Batch {
   std::span<const int32_t> tokens;               ///< (T) ids
   std::span<const BatchSequence> sequences;      ///< cover [0, T) in order
   std::span<const int32_t> outputs;              ///< (R) rows whose logits are asked for, ascending
-  /// Told, on the calling thread, that every panel of a weight now lies in its pack_into.
-  void (*on_packed)(void* self, ParamId param) = nullptr;
-  void* on_packed_self = nullptr;
+  /// Told what weights have been packed into their pack_into; null: nobody asks.
+  const PackingObserver* packing = nullptr;
 };
 
 /// Walks the launches. `workspace` is plan.workspace_bytes, 64-byte aligned. Logits and hidden states lie in it until the next call.

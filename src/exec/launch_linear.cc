@@ -68,11 +68,16 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
     args.bias += args.bias == nullptr ? 0 : kPanelRows;
     args.N -= kPanelRows;
   }
+  if (weight.pack_into != nullptr && w.batch.packing != nullptr) {
+    const size_t from = static_cast<size_t>(first) * weight.row_bytes, to = static_cast<size_t>(std::min(p.N, end * kPanelRows)) * weight.row_bytes;
+    w.batch.packing->rows_packed(w.batch.packing->self, {weight.rows + from, to - from});
+  }
 }
 
 void tell_packed(const Walker& w, const Step& step) {
   const ParamData& weight = w.param(step.weight);
-  if (weight.panels == nullptr && weight.pack_into != nullptr && w.batch.on_packed != nullptr) w.batch.on_packed(w.batch.on_packed_self, step.weight);
+  if (weight.panels == nullptr && weight.pack_into != nullptr && w.batch.packing != nullptr)
+    w.batch.packing->param_packed(w.batch.packing->self, step.weight);
 }
 
 // Panels a work item takes: enough items to balance, few enough that claiming them costs nothing.
