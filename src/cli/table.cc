@@ -76,7 +76,7 @@ std::string padded(std::string_view text, int width, Align align) {
 
 }  // namespace
 
-std::string printable(std::string_view text) {
+std::string one_line(std::string_view text) {
   std::string out;
   while (!text.empty()) {
     const Character c = decode(text);
@@ -89,13 +89,13 @@ std::string printable(std::string_view text) {
 
 void Table::add(std::vector<std::string> cells) {
   cells.resize(columns_.size());
-  for (std::string& cell : cells) cell = printable(cell);
+  for (std::string& cell : cells) cell = one_line(cell);
   rows_.push_back(std::move(cells));
 }
 
 void Table::add_heading(std::string text) {
   std::vector<std::string> cells(columns_.size());
-  cells.push_back(printable(text));
+  cells.push_back(one_line(text));
   rows_.push_back(std::move(cells));
 }
 

@@ -8,12 +8,12 @@
 namespace kinglet::cli {
 
 /// `text` for a terminal: characters that would steer it, and bytes that are no UTF-8, become '?'. One line.
-std::string printable(std::string_view text);
+std::string one_line(std::string_view text);
 
 enum class Align { left, right };
 
 /// Rows of cells. Columns are as wide as their widest cell; where that is too wide for the terminal, the widest columns give way and
-/// their cells go on below. Cells pass through printable().
+/// their cells go on below. Cells pass through one_line().
 class Table {
  public:
   explicit Table(std::vector<Align> columns) : columns_(std::move(columns)) {}
