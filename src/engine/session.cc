@@ -8,14 +8,15 @@
 namespace kinglet {
 namespace {
 
-constexpr char kMagic[8] = {'K', 'N', 'G', 'L', 'S', 'E', 'S', '1'};
+constexpr int64_t kLongestNote = int64_t{256} << 20;
+constexpr char kMagic[8] = {'K', 'N', 'G', 'L', 'S', 'E', 'S', '2'};
 
 // What a saved session must agree on with the model that reads it.
 struct SessionHeader {
   char magic[8];
   int64_t layers, kv_heads, head_width, width, vocabulary;
   uint64_t kv_type, weight_bytes;
-  int64_t long_rope, tokens, logits;
+  int64_t long_rope, tokens, logits, note;
 };
 
 SessionHeader header_of(Runner& runner) {
@@ -90,20 +91,22 @@ Status Session::truncate(int64_t new_length) {
   return ok_status();
 }
 
-Status Session::save(const std::string& path) const {
+Status Session::save(const std::string& path, std::string_view note) const {
   SessionHeader h = header_of(*runner_);
   h.long_rope = long_rope_ ? 1 : 0;
   h.tokens = length();
   h.logits = static_cast<int64_t>(logits_.size());
+  h.note = static_cast<int64_t>(note.size());
   KL_ASSIGN(AtomicFile file, AtomicFile::create(path));
   KL_TRY(file.write(std::as_bytes(std::span(&h, 1))));
   KL_TRY(file.write(bytes_of(tokens_)));
   KL_TRY(file.write(bytes_of(logits_)));
+  KL_TRY(file.write(note));
   KL_TRY(file.write(kv_.save()));
   return file.commit();
 }
 
-Status Session::load(const std::string& path) {
+Status Session::load(const std::string& path, std::string* note) {
   KL_ASSIGN(const MappedFile file, MappedFile::open(path));
   std::span<const std::byte> bytes = file.bytes();
   SessionHeader h{};
@@ -114,21 +117,25 @@ Status Session::load(const std::string& path) {
   mine.long_rope = h.long_rope;
   mine.tokens = h.tokens;
   mine.logits = h.logits;
+  mine.note = h.note;
   if (std::memcmp(&h, &mine, sizeof(h)) != 0) return error(Code::invalid_argument, "{}: saved with another model or another type of cache", path);
   bytes = bytes.subspan(sizeof(h));
-  if (h.tokens < 0 || h.tokens > runner_->context() || (h.logits != 0 && h.logits != h.vocabulary))
+  if (h.tokens < 0 || h.tokens > runner_->context() || (h.logits != 0 && h.logits != h.vocabulary) || h.note < 0 || h.note > kLongestNote)
     return error(Code::corrupt, "{}: damaged, or longer than the context of {} tokens", path, runner_->context());
   const size_t token_bytes = static_cast<size_t>(h.tokens) * sizeof(TokenId), logit_bytes = static_cast<size_t>(h.logits) * sizeof(float);
-  if (bytes.size() < token_bytes + logit_bytes) return error(Code::corrupt, "{}: cut short", path);
+  const auto note_bytes = static_cast<size_t>(h.note);
+  if (bytes.size() < token_bytes + logit_bytes + note_bytes) return error(Code::corrupt, "{}: cut short", path);
   std::vector<TokenId> tokens(static_cast<size_t>(h.tokens));
   std::memcpy(tokens.data(), bytes.data(), token_bytes);
   for (TokenId id : tokens)
     if (id < 0 || id >= h.vocabulary) return error(Code::corrupt, "{}: a token outside the vocabulary", path);
   std::vector<float> logits(static_cast<size_t>(h.logits));
   std::memcpy(logits.data(), bytes.data() + token_bytes, logit_bytes);
+  const std::span<const std::byte> note_span = bytes.subspan(token_bytes + logit_bytes, note_bytes);
   KvSequence kv = runner_->new_sequence();
-  if (Status status = kv.restore(bytes.subspan(token_bytes + logit_bytes)); !status.ok()) return annotate(path, status);
+  if (Status status = kv.restore(bytes.subspan(token_bytes + logit_bytes + note_bytes)); !status.ok()) return annotate(path, status);
   if (kv.length() > h.tokens) return error(Code::corrupt, "{}: more keys and values than tokens", path);
+  if (note != nullptr) note->assign(reinterpret_cast<const char*>(note_span.data()), note_span.size());
   kv_ = std::move(kv);
   tokens_ = std::move(tokens);
   logits_ = std::move(logits);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/runner.h"
@@ -39,8 +40,9 @@ class Session {
 
   /// Tokens, keys and values to a file, and back. The file names the model by its shape and a hash of its header. Errors: io, corrupt,
   /// invalid_argument where it was made with another model.
-  Status save(const std::string& path) const;
-  Status load(const std::string& path);
+  /// `note` is kept beside them for the caller: the messages of a conversation.
+  Status save(const std::string& path, std::string_view note = {}) const;
+  Status load(const std::string& path, std::string* note = nullptr);
 
  private:
   Status evaluate(std::span<const TokenId> tokens, const Progress& progress);
