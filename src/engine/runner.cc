@@ -47,10 +47,18 @@ Status Runner::run(std::span<const BatchPart> parts) {
     if (part.outputs == Outputs::all)
       for (int32_t i = 0; i < count; ++i) outputs_.push_back(first + i);
   }
-  KL_TRY(forward(plan_, model_.params(), {tokens_, sequences_, outputs_, &model_.packed().observer()}, workspace_.data(), pool_.parallel()));
+  KL_TRY(forward(plan_, model_.params(), {tokens_, sequences_, outputs_, packing()}, workspace_.data(), pool_.parallel()));
   KL_TRY(check_finite(static_cast<int64_t>(outputs_.size())));
   for (const BatchPart& part : parts) part.kv->commit(static_cast<int64_t>(part.tokens.size()));
+  answered_ = true;
   return ok_status();
+}
+
+// The first batch does not keep what it packs where it has few tokens: getting and clearing memory for all weights would take longer than
+// the batch itself, and somebody waits for the first token.
+const PackingObserver* Runner::packing() const {
+  constexpr size_t kFewTokens = 8;
+  return !answered_ && tokens_.size() <= kFewTokens ? nullptr : &model_.packed().observer();
 }
 
 // Broken weights (or a bug) show as logits that are not numbers; an answer sampled from them would be worthless.

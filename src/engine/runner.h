@@ -57,6 +57,7 @@ class Runner {
  private:
   Runner(const Model& model, int threads) : model_(model), pool_(threads) {}
   Status check_finite(int64_t outputs) const;
+  const PackingObserver* packing() const;
 
   const Model& model_;
   ThreadPool pool_;
@@ -68,6 +69,7 @@ class Runner {
   std::vector<TokenId> tokens_;
   std::vector<BatchSequence> sequences_;
   std::vector<int32_t> outputs_;
+  bool answered_ = false;  ///< a batch has been run
 };
 
 }  // namespace kinglet

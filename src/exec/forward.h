@@ -30,7 +30,7 @@ struct Batch {
   std::span<const int32_t> tokens;               ///< (T) ids
   std::span<const BatchSequence> sequences;      ///< cover [0, T) in order
   std::span<const int32_t> outputs;              ///< (R) rows whose logits are asked for, ascending
-  /// Told what weights have been packed into their pack_into; null: nobody asks.
+  /// Told what weights have been packed into their pack_into; null: nothing is kept, panels are packed into scratch.
   const PackingObserver* packing = nullptr;
 };
 

@@ -58,9 +58,10 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
     return k.matmul(args);
   }
   args.panel_end = 1;
+  const bool keep = weight.pack_into != nullptr && w.batch.packing != nullptr;
   for (int64_t row = first; row < std::min(p.N, end * kPanelRows); row += kPanelRows) {
     const auto rows = static_cast<int>(std::min<int64_t>(kPanelRows, p.N - row));
-    std::byte* panel = weight.pack_into == nullptr ? scratch : weight.pack_into + static_cast<size_t>(row / kPanelRows) * weight.panel_bytes;
+    std::byte* panel = !keep ? scratch : weight.pack_into + static_cast<size_t>(row / kPanelRows) * weight.panel_bytes;
     k.pack(weight.rows + static_cast<size_t>(row) * weight.row_bytes, weight.row_bytes, rows, p.K, panel);
     args.panels = panel;
     k.matmul(args);
@@ -68,7 +69,7 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
     args.bias += args.bias == nullptr ? 0 : kPanelRows;
     args.N -= kPanelRows;
   }
-  if (weight.pack_into != nullptr && w.batch.packing != nullptr) {
+  if (keep) {
     const size_t from = static_cast<size_t>(first) * weight.row_bytes, to = static_cast<size_t>(std::min(p.N, end * kPanelRows)) * weight.row_bytes;
     w.batch.packing->rows_packed(w.batch.packing->self, {weight.rows + from, to - from});
   }
