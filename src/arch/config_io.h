@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "formats/checkpoint.h"
+#include "formats/json_fwd.h"
 
 namespace kinglet {
 
@@ -53,5 +54,16 @@ class ConfigIo {
 
 /// Reads `checkpoint` (which must outlive it); `prefix` is the GGUF architecture name.
 std::unique_ptr<ConfigIo> make_config_reader(const Checkpoint& checkpoint, std::string_view prefix);
+
+/// A small f32 tensor that carries configuration (GGUF's rope factors).
+struct FactorTensor {
+  std::string name;
+  std::vector<float> values;
+};
+
+/// Sets keys of `file` and appends the factor tensors, which the caller declares and writes. Both must outlive it.
+std::unique_ptr<ConfigIo> make_gguf_config_writer(gguf::Writer& file, std::string_view prefix, std::vector<FactorTensor>& factors);
+/// Sets members of the object `config`, which must outlive it.
+std::unique_ptr<ConfigIo> make_hf_config_writer(Json& config);
 
 }  // namespace kinglet

@@ -34,6 +34,11 @@ void config_gemma3(ConfigIo& io, Hyper& h) {
   const bool newer = !io.reading() || io.has({"", "rope_parameters"});
   io.real(h.rope_base_local, {"rope.freq_base_swa", newer ? "rope_parameters.sliding_attention.rope_theta" : "rope_local_base_freq"},
           ConfigIo::Need::optional);
+  std::string local_kind = "default";
+  if (newer) io.text(local_kind, {"", "rope_parameters.sliding_attention.rope_type"});
+  if (local_kind != "default") io.fail(error(Code::unsupported, "Gemma 3 with rope scaling '{}' in its local layers", local_kind));
+  std::string type = "gemma3_text";
+  if (!io.reading()) io.text(type, {"", "model_type"});
   double query_scalar = h.attention_scale > 0 ? 1.0 / (h.attention_scale * h.attention_scale) : static_cast<double>(h.D);
   io.real(query_scalar, {"", "query_pre_attn_scalar"}, ConfigIo::Need::optional);
   if (!(query_scalar > 0)) io.fail(error(Code::corrupt, "query_pre_attn_scalar is {}", query_scalar));

@@ -6,7 +6,11 @@ namespace kinglet {
 
 void config_phi3(ConfigIo& io, Hyper& h) {
   decoder_config(io, h);
-  if (io.reading() || h.window > 0) io.integer(h.window, {"attention.sliding_window", "sliding_window"}, ConfigIo::Need::optional);
+  // A GGUF of this architecture always names both; a window of 0 tells Phi-4 from its predecessors.
+  if (io.reading() || io.is_gguf() || h.window > 0) io.integer(h.window, {"attention.sliding_window", "sliding_window"}, ConfigIo::Need::optional);
+  int64_t& original = h.rope_scaling.original_context;
+  if (!io.reading() && original == 0) original = h.context;
+  io.integer(original, {"rope.scaling.original_context_length", "original_max_position_embeddings"}, ConfigIo::Need::optional);
 }
 
 Result<ProgramStorage> build_phi3(Builder& b, const Hyper& h) {

@@ -1,5 +1,6 @@
 #include "arch/rope.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -14,7 +15,8 @@ using Need = ConfigIo::Need;
 struct HfRopeKeys {
   std::string theta, scaling;
 };
-HfRopeKeys hf_rope_keys(const ConfigIo& io) {
+HfRopeKeys hf_rope_keys(const ConfigIo& io, const Hyper& h) {
+  if (!io.reading() && !h.local_layers.empty()) return {"rope_parameters.full_attention.rope_theta", "rope_parameters.full_attention"};
   if (io.has({"", "rope_parameters.full_attention"})) return {"rope_parameters.full_attention.rope_theta", "rope_parameters.full_attention"};
   if (io.has({"", "rope_parameters"}) || !io.reading()) return {"rope_parameters.rope_theta", "rope_parameters"};
   return {"rope_theta", "rope_scaling"};
@@ -39,6 +41,25 @@ void parse_kind(ConfigIo& io, const std::string& text, RopeScaling& scaling) {
   else io.fail(error(Code::unsupported, "rope scaling '{}' is not supported (none, linear, llama3, longrope are)", text));
 }
 
+// The published scaling whose divisors these are: a GGUF holds only them, a config.json only what they come from. Every Llama
+// has low and high frequency factors of 1 and 4; the largest divisor is the factor.
+void find_llama3_scaling(ConfigIo& io, Hyper& h) {
+  RopeScaling& s = h.rope_scaling;
+  if (s.freq_factor.empty()) return io.fail(Status(Code::corrupt, "llama3 rope scaling without its parameters or divisors"));
+  RopeScaling candidate{.kind = RopeScaling::Kind::llama3, .low_freq_factor = 1, .high_freq_factor = 4};
+  candidate.factor = static_cast<double>(*std::max_element(s.freq_factor.begin(), s.freq_factor.end()));
+  for (candidate.original_context = 16; candidate.original_context <= int64_t{1} << 24; candidate.original_context *= 2) {
+    const std::vector<float> divisors = llama3_divisors(h.rope_base, h.rotary(), candidate);
+    const bool same = std::equal(divisors.begin(), divisors.end(), s.freq_factor.begin(), s.freq_factor.end(),
+                                 [](float a, float b) { return std::abs(a - b) <= 1e-4f * std::abs(b); });
+    if (!same) continue;
+    candidate.freq_factor = std::move(s.freq_factor);
+    s = std::move(candidate);
+    return;
+  }
+  io.fail(Status(Code::unsupported, "rope_freqs.weight holds divisors that no llama3 rope scaling gives"));
+}
+
 void scaling_config_hf(ConfigIo& io, Hyper& h, const std::string& at) {
   RopeScaling& s = h.rope_scaling;
   std::string kind = kind_name(s.kind, false);
@@ -49,6 +70,7 @@ void scaling_config_hf(ConfigIo& io, Hyper& h, const std::string& at) {
     case RopeScaling::Kind::none: break;
     case RopeScaling::Kind::linear: io.real(s.factor, {"", at + ".factor"}); break;
     case RopeScaling::Kind::llama3:
+      if (!io.reading() && s.original_context <= 0) find_llama3_scaling(io, h);
       io.real(s.factor, {"", at + ".factor"});
       io.real(s.low_freq_factor, {"", at + ".low_freq_factor"});
       io.real(s.high_freq_factor, {"", at + ".high_freq_factor"});
@@ -64,6 +86,13 @@ void scaling_config_hf(ConfigIo& io, Hyper& h, const std::string& at) {
   }
 }
 
+double longrope_magnitude(int64_t context, const RopeScaling& s) {
+  if (s.attention_factor > 0) return s.attention_factor;
+  const double ratio = static_cast<double>(context) / static_cast<double>(s.original_context);
+  if (ratio <= 1.0) return 1.0;
+  return std::sqrt(1.0 + std::log(ratio) / std::log(static_cast<double>(s.original_context)));
+}
+
 // llama.cpp's GGUFs carry llama3 and longrope as divisor tensors; the keys alone would say "none".
 void scaling_config_gguf(ConfigIo& io, Hyper& h) {
   RopeScaling& s = h.rope_scaling;
@@ -74,9 +103,14 @@ void scaling_config_gguf(ConfigIo& io, Hyper& h) {
   if (io.reading() || s.kind == RopeScaling::Kind::linear) io.real(s.factor, {"rope.scaling.factor", ""}, Need::optional);
   if (io.reading() || s.kind == RopeScaling::Kind::longrope) {
     io.integer(s.original_context, {"rope.scaling.original_context_length", ""}, Need::optional);
-    io.real(s.attention_factor, {"rope.scaling.attn_factor", ""}, Need::optional);
+    double magnitude = io.reading() ? s.attention_factor : longrope_magnitude(h.context, s);
+    io.real(magnitude, {"rope.scaling.attn_factor", ""}, Need::optional);
+    if (io.reading()) s.attention_factor = magnitude;
   }
-  io.factors(s.freq_factor, "rope_freqs.weight");
+  std::vector<float> divisors = s.freq_factor;
+  if (!io.reading() && s.kind == RopeScaling::Kind::llama3 && divisors.empty()) divisors = llama3_divisors(h.rope_base, h.rotary(), s);
+  io.factors(divisors, "rope_freqs.weight");
+  if (io.reading()) s.freq_factor = std::move(divisors);
   io.factors(s.long_factor, "rope_factors_long.weight");
   io.factors(s.short_factor, "rope_factors_short.weight");
   if (!io.reading()) return;
@@ -104,13 +138,6 @@ void check_factors(ConfigIo& io, const Hyper& h) {
   if (!(s.factor > 0)) io.fail(error(Code::corrupt, "rope scaling factor must be positive"));
 }
 
-double longrope_magnitude(int64_t context, const RopeScaling& s) {
-  if (s.attention_factor > 0) return s.attention_factor;
-  const double ratio = static_cast<double>(context) / static_cast<double>(s.original_context);
-  if (ratio <= 1.0) return 1.0;
-  return std::sqrt(1.0 + std::log(ratio) / std::log(static_cast<double>(s.original_context)));
-}
-
 }  // namespace
 
 void rope_config(ConfigIo& io, Hyper& h) {
@@ -121,7 +148,7 @@ void rope_config(ConfigIo& io, Hyper& h) {
     if (io.reading() && h.D > 0) h.rotary_fraction = static_cast<double>(rotary) / static_cast<double>(h.D);
     scaling_config_gguf(io, h);
   } else {
-    const HfRopeKeys keys = hf_rope_keys(io);
+    const HfRopeKeys keys = hf_rope_keys(io, h);
     io.real(h.rope_base, {"", keys.theta}, Need::optional);
     const std::string nested = keys.scaling + ".partial_rotary_factor";
     io.real(h.rotary_fraction, {"", io.has({"", nested}) ? std::string_view(nested) : "partial_rotary_factor"}, Need::optional);

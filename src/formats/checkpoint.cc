@@ -75,21 +75,32 @@ std::string folder_of(const std::string& path) {
 }  // namespace
 
 Result<Checkpoint> Checkpoint::open(const std::string& path) {
-  Checkpoint out;
-  out.path_ = path;
   if (is_directory(path)) {
     KL_ASSIGN(auto hf, open_directory(path, ""));
     if (hf.config.is_null() && hf.tokenizer.is_null() && hf.sentencepiece.empty() && !hf.weights) {
       return error(Code::not_found, "{}: the folder holds no model (no config.json, weights or tokenizer)", path);
     }
-    out.hf_ = std::make_shared<HfDirectory>(std::move(hf));
-  } else if (path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json")) {
-    KL_ASSIGN(auto hf, open_directory(folder_of(path), path));
-    out.hf_ = std::make_shared<HfDirectory>(std::move(hf));
-  } else {
-    KL_ASSIGN(auto file, gguf::File::open(path));
-    out.gguf_ = std::make_shared<gguf::File>(std::move(file));
+    return of(std::move(hf));
   }
+  if (path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json")) {
+    KL_ASSIGN(auto hf, open_directory(folder_of(path), path));
+    return of(std::move(hf));
+  }
+  KL_ASSIGN(auto file, gguf::File::open(path));
+  return of(std::move(file), path);
+}
+
+Checkpoint Checkpoint::of(HfDirectory hf) {
+  Checkpoint out;
+  out.path_ = hf.path;
+  out.hf_ = std::make_shared<HfDirectory>(std::move(hf));
+  return out;
+}
+
+Checkpoint Checkpoint::of(gguf::File file, std::string path) {
+  Checkpoint out;
+  out.path_ = std::move(path);
+  out.gguf_ = std::make_shared<gguf::File>(std::move(file));
   return out;
 }
 

@@ -29,6 +29,9 @@ class Checkpoint {
   /// A .gguf file (first part of a split one), a directory, or a .safetensors file beside its config.json.
   /// A directory may lack weights or tokenizer: what is absent is an error only where it is asked for.
   static Result<Checkpoint> open(const std::string& path);
+  /// One that is made and not opened: a directory's files in memory (its path names it in errors), a GGUF.
+  static Checkpoint of(HfDirectory hf);
+  static Checkpoint of(gguf::File file, std::string path);
 
   Kind kind() const { return gguf_ ? Kind::gguf : Kind::hugging_face; }
   const gguf::File* gguf() const { return gguf_.get(); }

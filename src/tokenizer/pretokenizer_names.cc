@@ -3,6 +3,7 @@
 #include <span>
 
 #include "host/error.h"
+#include "tokenizer/json_access.h"
 
 namespace kinglet {
 namespace {
@@ -78,14 +79,46 @@ bool names_it(std::string_view names, std::string_view name) {
   return false;
 }
 
+const Named* find_named(std::string_view name) {
+  for (const Named& named : kNamed)
+    if (names_it(named.names, name)) return &named;
+  return nullptr;
+}
+
+std::vector<std::string_view> patterns_of(const Named& named) {
+  std::vector<std::string_view> out;
+  for (const std::string_view pattern : named.patterns)
+    if (!pattern.empty()) out.push_back(pattern);
+  return out;
+}
+
+/// The patterns that a pre_tokenizer cuts by; false where it has a step of another kind.
+bool collect_patterns(const Json& step, std::vector<std::string_view>& out) {
+  const std::string_view type = json_string(step, "type");
+  if (type == "Sequence") {
+    for (const Json& inner : json_member(step, "pretokenizers"))
+      if (!collect_patterns(inner, out)) return false;
+    return true;
+  }
+  if (type == "Split" && json_string(step, "behavior") == "Isolated" && !json_bool(step, "invert", false)) {
+    out.push_back(json_string(json_member(step, "pattern"), "Regex"));
+    return !out.back().empty();
+  }
+  if (type == "Digits" && json_bool(step, "individual_digits", false)) {
+    out.push_back(kDigit);
+    return true;
+  }
+  if (type != "ByteLevel") return false;
+  if (json_bool(step, "use_regex", true)) out.push_back(kGpt2);
+  return true;
+}
+
 }  // namespace
 
 Result<NamedPreTokenizer> make_named_pretokenizer(std::string_view name) {
-  for (const Named& named : kNamed) {
-    if (!names_it(named.names, name)) continue;
-    NamedPreTokenizer result{{}, named.ignore_merges, named.adds_bos};
-    for (const std::string_view pattern : named.patterns) {
-      if (pattern.empty()) break;
+  if (const Named* named = find_named(name)) {
+    NamedPreTokenizer result{{}, named->ignore_merges, named->adds_bos};
+    for (const std::string_view pattern : patterns_of(*named)) {
       if (pattern == kDigit) {
         result.steps.push_back(make_char_split(CharSplit::digits));
         continue;
@@ -96,6 +129,23 @@ Result<NamedPreTokenizer> make_named_pretokenizer(std::string_view name) {
     return result;
   }
   return error(Code::unsupported, "the pre-tokenizer \"{}\" (tokenizer.ggml.pre) is not known", name);
+}
+
+std::optional<PreTokenizerPatterns> patterns_of_pretokenizer(std::string_view name) {
+  const Named* named = find_named(name);
+  if (named == nullptr) return std::nullopt;
+  return PreTokenizerPatterns{patterns_of(*named), named->ignore_merges};
+}
+
+std::string name_of_pretokenizer(const Json& pre_tokenizer, bool ignore_merges) {
+  std::vector<std::string_view> patterns;
+  if (!collect_patterns(pre_tokenizer, patterns)) return {};
+  const Named* found = nullptr;
+  for (const Named& named : kNamed) {
+    if (patterns_of(named) != patterns) continue;
+    if (found == nullptr || (found->ignore_merges != ignore_merges && named.ignore_merges == ignore_merges)) found = &named;
+  }
+  return found == nullptr ? std::string() : std::string(found->names.substr(0, found->names.find(' ')));
 }
 
 }  // namespace kinglet

@@ -1,0 +1,58 @@
+// kinglet convert SRC DST: between GGUF files and Hugging Face directories.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/command.h"
+#include "convert/convert.h"
+#include "formats/json.h"
+#include "host/error.h"
+
+namespace kinglet::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string source, destination, type = "keep", name;
+};
+
+Result<std::optional<DType>> parse_type(const std::string& text) {
+  if (text == "keep") return std::optional<DType>();
+  const auto type = dtype_from_name(text);
+  for (const DType t : {DType::f32, DType::f16, DType::bf16, DType::q8_0})
+    if (type == t) return type;
+  return error(Code::invalid_argument, "'{}' is no type to convert to; f32, f16, bf16, q8_0 and keep are", text);
+}
+
+Status run(const Options& o) {
+  convert::ConvertOptions options{.type = {}, .name = o.name, .progress = {}};
+  KL_ASSIGN(options.type, parse_type(o.type));
+  KL_ASSIGN(const Checkpoint source, Checkpoint::open(o.source));
+  if (o.destination.ends_with(".gguf")) {
+    KL_TRY(convert::to_gguf(source, o.destination, options));
+  } else {
+    KL_TRY(convert::to_hugging_face(source, o.destination, options));
+  }
+  KL_ASSIGN(const Checkpoint written, Checkpoint::open(o.destination));
+  if (o.common.json) {
+    fmt::print("{}\n", Json{{"file", o.destination}, {"type", o.type}, {"bytes", written.weight_bytes()}}.dump());
+  } else {
+    fmt::print("{}: {:.1f} MB\n", o.destination, static_cast<double>(written.weight_bytes()) / 1e6);
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Action setup_convert(CLI::App& app) {
+  const auto o = std::make_shared<Options>();
+  add_common(app, o->common);
+  app.add_option("source", o->source, "GGUF file or Hugging Face directory")->required();
+  app.add_option("destination", o->destination, "a name that ends in .gguf, or a directory to make")->required();
+  app.add_option("--type", o->type, "type of the weights: f32, f16, bf16, q8_0 (GGUF only), or keep")->capture_default_str();
+  app.add_option("--name", o->name, "the model's name in the GGUF");
+  app.footer("Example:\n  kinglet convert ./Qwen2.5-0.5B qwen.gguf --type q8_0");
+  return [o] { return run(*o); };
+}
+
+}  // namespace kinglet::cli

@@ -1,0 +1,66 @@
+// kinglet synth PRESET OUT: a random-weight model of a published shape.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/command.h"
+#include "convert/synth.h"
+#include "host/error.h"
+#include "host/file.h"
+#include "host/threads.h"
+
+namespace kinglet::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string preset, out, type = "q4_k";
+  uint64_t seed = 1;
+  bool list = false;
+};
+
+Status list_presets(bool json) {
+  KL_ASSIGN(const auto all, convert::presets());
+  for (const convert::Preset& p : all) {
+    if (json) {
+      fmt::print("{}\n", Json{{"preset", p.name}, {"source", p.source}}.dump());
+    } else {
+      fmt::print("{:<18} {}\n", p.name, p.source);
+    }
+  }
+  return ok_status();
+}
+
+Status run(const Options& o) {
+  if (o.list) return list_presets(o.common.json);
+  if (o.preset.empty() || o.out.empty()) return Status(Code::invalid_argument, "needs a PRESET and an OUT file, or --list");
+  KL_ASSIGN(const convert::Preset preset, convert::find_preset(o.preset));
+  const auto type = dtype_from_name(o.type);
+  if (!type) return error(Code::invalid_argument, "unknown type '{}'", o.type);
+  ThreadPool pool(o.common.threads > 0 ? o.common.threads : ThreadPool::available());
+  convert::SynthOptions options{.type = *type, .seed = o.seed, .parallel = pool.parallel(), .progress = {}};
+  KL_TRY(convert::synthesize(preset, o.out, options));
+  KL_ASSIGN(const MappedFile written, MappedFile::open(o.out));
+  if (o.common.json) {
+    fmt::print("{}\n", Json{{"file", o.out}, {"preset", preset.name}, {"type", name(*type)}, {"bytes", written.bytes().size()}}.dump());
+  } else {
+    fmt::print("{}: {} at {}, {:.2f} GB\n", o.out, preset.name, name(*type), static_cast<double>(written.bytes().size()) / 1e9);
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Action setup_synth(CLI::App& app) {
+  const auto o = std::make_shared<Options>();
+  add_common(app, o->common);
+  app.add_option("preset", o->preset, "shape to take; --list names them");
+  app.add_option("out", o->out, "GGUF file to write");
+  app.add_option("--type", o->type, "type of the weights: q4_k, q8_0, f16, ...")->capture_default_str();
+  app.add_option("--seed", o->seed, "the same seed gives the same file")->capture_default_str();
+  app.add_flag("--list", o->list, "list the presets and where their shapes are published");
+  app.footer("Example:\n  kinglet synth mistral-7b-v0.1 mistral.gguf --type q4_k");
+  return [o] { return run(*o); };
+}
+
+}  // namespace kinglet::cli

@@ -1,0 +1,32 @@
+// Models from one format to another: GGUF files and Hugging Face directories, with the names, orders and metadata that
+// llama.cpp's programs and transformers expect.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/status.h"
+#include "formats/checkpoint.h"
+
+namespace kinglet::convert {
+
+/// Called between tensors with bytes read and bytes in all.
+using Progress = std::function<void(uint64_t done, uint64_t total)>;
+
+struct ConvertOptions {
+  std::optional<DType> type;  ///< of the weights (norms and biases of a GGUF stay f32); nothing: each keeps its own
+  std::string name;           ///< general.name; empty: the source's, else its folder's name
+  Progress progress;
+};
+
+/// Writes `source` as a GGUF at `path`. Errors: unsupported (the architecture, its tokenizer, tensors that the
+/// architecture does not know), corrupt, io.
+Status to_gguf(const Checkpoint& source, const std::string& path, const ConvertOptions& options);
+
+/// Writes `source` as a Hugging Face directory, which must not exist or be empty: weights (shards of 5 GB with their index
+/// where they are larger), config.json and the tokenizer's files. Nothing is left behind where it fails.
+/// Errors: as to_gguf; unsupported where a quantized tensor would have to be kept.
+Status to_hugging_face(const Checkpoint& source, const std::string& folder, const ConvertOptions& options);
+
+}  // namespace kinglet::convert

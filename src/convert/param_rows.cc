@@ -1,0 +1,74 @@
+#include "convert/param_rows.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "host/error.h"
+
+namespace kinglet::convert {
+
+Result<ParamRows> ParamRows::open(const Checkpoint& source, const ParamInfo& param, Layout to) {
+  KL_ASSIGN(const TensorView tensor, find_param(source, param));
+  ParamRows out(tensor);
+  const Layout from = source.kind() == Checkpoint::Kind::gguf ? Layout::gguf : Layout::hugging_face;
+  if (from == to) return out;
+  if (param.interleaved_heads > 0) {
+    out.head_rows_ = param.shape.rows() / param.interleaved_heads;
+    out.to_interleaved_ = to == Layout::gguf;
+  }
+  if (param.plus_one) out.shift_ = to == Layout::gguf ? 1.0f : -1.0f;
+  return out;
+}
+
+ParamRows ParamRows::plain(const TensorView& tensor) { return ParamRows(tensor); }
+
+/// Interleaved order lists the pairs that rope turns together (0, D/2, 1, D/2 + 1, ...); the other order lists halves.
+int64_t ParamRows::source_row(int64_t row) const {
+  if (head_rows_ == 0) return row;
+  const int64_t head = row / head_rows_ * head_rows_, r = row % head_rows_, half = head_rows_ / 2;
+  return head + (to_interleaved_ ? r % 2 * half + r / 2 : r % half * 2 + r / half);
+}
+
+void ParamRows::convert_row(const std::byte* in, std::byte* out, std::vector<float>& values, DequantizeRow dequantize,
+                            QuantizeRow quantize) const {
+  const auto n = static_cast<int64_t>(values.size());
+  dequantize(in, n, values.data());
+  if (shift_ != 0)
+    for (float& v : values) v += shift_;
+  quantize(values.data(), n, out);
+}
+
+Status ParamRows::write(DType type, const std::function<Status(std::span<const std::byte>)>& sink) const {
+  const bool same = type == tensor_.dtype && shift_ == 0;
+  if (same && head_rows_ == 0) return sink(tensor_.data);
+  const int64_t width = tensor_.shape.inner(), rows = tensor_.shape.rows();
+  if (rows <= 0 || width <= 0) return ok_status();
+  const DequantizeRow dequantize = dequantize_row(tensor_.dtype);
+  const QuantizeRow quantize = quantize_row(type);
+  const auto in_bytes = row_bytes(tensor_.dtype, static_cast<uint64_t>(width));
+  const auto out_bytes = row_bytes(type, static_cast<uint64_t>(width));
+  if (!in_bytes || !out_bytes || (!same && (!dequantize || !quantize))) {
+    return error(Code::unsupported, "{} rows of {} values cannot become {}", name(tensor_.dtype), width, name(type));
+  }
+  const int64_t chunk = std::max<int64_t>(1, (int64_t{4} << 20) / static_cast<int64_t>(*out_bytes));
+  std::vector<std::byte> buffer, aligned(*in_bytes);
+  std::vector<float> values(static_cast<size_t>(width));
+  for (int64_t begin = 0; begin < rows; begin += chunk) {
+    const int64_t end = std::min(rows, begin + chunk);
+    buffer.resize(static_cast<size_t>(end - begin) * *out_bytes);
+    for (int64_t row = begin; row < end; ++row) {
+      const std::byte* in = tensor_.data.data() + static_cast<size_t>(source_row(row)) * *in_bytes;
+      std::byte* out = buffer.data() + static_cast<size_t>(row - begin) * *out_bytes;
+      if (same) {
+        std::memcpy(out, in, *in_bytes);
+      } else {
+        std::memcpy(aligned.data(), in, *in_bytes);  // old safetensors files do not align their data
+        convert_row(aligned.data(), out, values, dequantize, quantize);
+      }
+    }
+    KL_TRY(sink(buffer));
+  }
+  return ok_status();
+}
+
+}  // namespace kinglet::convert

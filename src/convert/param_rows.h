@@ -1,0 +1,44 @@
+// A parameter of a checkpoint, row by row, as another format and type store it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "arch/model_spec.h"
+#include "kernels/kernels.h"
+
+namespace kinglet::convert {
+
+enum class Layout { gguf, hugging_face };
+
+class ParamRows {
+ public:
+  /// The tensor of `param` in `source`, checked. It is read as `to` stores it: rows of queries and keys in its order, and
+  /// norms with or without the 1 that GGUF adds to Gemma's.
+  static Result<ParamRows> open(const Checkpoint& source, const ParamInfo& param, Layout to);
+  /// A tensor that both formats store alike.
+  static ParamRows plain(const TensorView& tensor);
+
+  DType source_type() const { return tensor_.dtype; }
+  const Shape& shape() const { return tensor_.shape; }
+
+  /// Hands all rows as `type` to `sink`, a few megabytes at a time. Rows that need no change are handed on as they are.
+  /// Errors: unsupported (a type that cannot be read or written), what `sink` answers.
+  Status write(DType type, const std::function<Status(std::span<const std::byte>)>& sink) const;
+
+ private:
+  explicit ParamRows(TensorView tensor) : tensor_(tensor) {}
+  int64_t source_row(int64_t row) const;
+  void convert_row(const std::byte* in, std::byte* out, std::vector<float>& values, DequantizeRow dequantize,
+                   QuantizeRow quantize) const;
+
+  TensorView tensor_;
+  int64_t head_rows_ = 0;      ///< > 0: rows of one head, which are reordered
+  bool to_interleaved_ = false;
+  float shift_ = 0;            ///< added to every value
+};
+
+}  // namespace kinglet::convert
