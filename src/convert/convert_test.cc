@@ -7,6 +7,7 @@
 
 #include "convert/gguf_header.h"
 #include "convert/tokenizer_data.h"
+#include "formats/hf_directory.h"
 #include "host/file.h"
 #include "host/testing.h"
 #include "tokenizer/tokenizer.h"

@@ -9,6 +9,7 @@
 #include "convert/gguf_header.h"
 #include "convert/random_blocks.h"
 #include "convert/synthetic_vocabulary.h"
+#include "formats/hf_directory.h"
 #include "host/file.h"
 #include "host/testing.h"
 #include "host/threads.h"

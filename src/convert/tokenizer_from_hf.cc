@@ -193,9 +193,12 @@ std::string_view special_text(const Json& config, std::string_view role) {
   return entry.is_object() ? json_string(entry, "content") : json_string(entry);
 }
 
-int64_t id_of_added(const Json& tokenizer, std::string_view text) {
+/// The id of a special token's text: an added one's first, else a token that is not plain text.
+int64_t id_of_special(const Json& tokenizer, const TokenizerData& data, std::string_view text) {
   for (const Json& t : json_member(tokenizer, "added_tokens"))
     if (json_string(t, "content") == text) return json_index(json_member(t, "id"), kMaxId);
+  for (size_t i = 0; i < data.tokens.size(); ++i)
+    if (data.tokens[i] == text && data.types[i] != static_cast<int32_t>(TokenType::normal)) return static_cast<int64_t>(i);
   return -1;
 }
 
@@ -217,7 +220,7 @@ void read_specials(const HfDirectory& hf, TokenizerData& data) {
     const Json& add = json_member(hf.tokenizer_config, fmt::format("add_{}_token", role.hf));
     if (add.is_boolean()) data.set_add(role.gguf == "seperator" ? "sep" : role.gguf, add.get<bool>());
     if (const auto text = special_text(hf.tokenizer_config, role.hf); !text.empty()) {
-      data.set_special(role.gguf, id_of_added(hf.tokenizer, text));
+      data.set_special(role.gguf, id_of_special(hf.tokenizer, data, text));
     }
   }
   for (const Role& role : kRoles) {
