@@ -29,7 +29,10 @@ class Rows {
     fill_avx512_vector(push("avx512", kPanels16, cpu.avx512));
     fill_avx512_weights(top());
 #elif defined(__aarch64__)
-    fill_neon_vector(push("neon", "canonical", cpu_features().neon));
+    const CpuFeatures& cpu = cpu_features();
+    fill_neon_vector(push("neon", "canonical", cpu.neon));  // any 64-bit Arm; products are the reference's
+    push("dotprod", kPanels16, cpu.neon_dotprod);
+    fill_dotprod_weights(top());
 #endif
   }
 

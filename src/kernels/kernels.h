@@ -1,8 +1,9 @@
 // The kernel interface: one table of function pointers per instruction set, composed as rows in priority order. An empty
 // entry of a row inherits from the row below it; the lowest row is the reference (ref/), which has every entry.
 //
-// Files built with wider instruction flags (x86/*_avx2.cc, *_avx512.cc, arm/*) include only this header and intrinsics, and
-// keep everything in anonymous namespaces: an inline function compiled for AVX-512 must never be the copy the linker keeps.
+// Files built with wider instruction flags (x86/*_avx2.cc, *_avx512.cc, arm/*_dotprod.cc) include only this header and
+// intrinsics, and keep everything in anonymous namespaces: an inline function compiled for AVX-512 must never be the copy the
+// linker keeps.
 //
 // Layout of activations: f32 rows (T, K), row t at x + t * stride. Weights of a Linear: (N, K), N outputs.
 //
@@ -153,7 +154,7 @@ DequantizeRow dequantize_row(DType type);
 using QuantizeRow = void (*)(const float* x, int64_t n, std::byte* blocks);
 QuantizeRow quantize_row(DType type);
 
-/// The rows that this processor can run, best first; the last is "ref". Names: "avx512", "avx2", "neon", "ref".
+/// The rows that this processor can run, best first; the last is "ref". Names: "avx512", "avx2", "dotprod", "neon", "ref".
 struct KernelRows {
   const KernelTable* rows[8];
   int count = 0;

@@ -11,7 +11,7 @@ void fill_ref_weights(KernelTable& table);
 void fill_ref_activations(KernelTable& table);  ///< the first two of these
 void fill_avx2_weights(KernelTable& table);
 void fill_avx512_weights(KernelTable& table);
-void fill_neon_weights(KernelTable& table);
+void fill_dotprod_weights(KernelTable& table);
 
 // kv_store and attention_*.
 void fill_ref_attention(KernelTable& table);

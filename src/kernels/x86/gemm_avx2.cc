@@ -2,10 +2,10 @@
 
 #include "kernels/x86/vec_avx2.h"
 // The vector operations come first.
-#include "kernels/x86/gemm_x86.h"
-#include "kernels/x86/unrolled.h"
+#include "kernels/simd/tiles.h"
+#include "kernels/simd/unrolled.h"
 
-namespace kinglet::x86 {
+namespace kinglet::simd {
 namespace {
 
 /// The products of one quad in 16 bits; with group 1 of signed weights.
@@ -42,7 +42,7 @@ KL_INLINE void add_group(const uint8_t* slice, int i, const ActBlock* const x[TT
 
 /// One panel (two vectors of rows) x TT tokens: n slices. With 16 registers the 16-bit sums of the products in flight fill
 /// them; the float accumulators stay in memory, once a slice. The float operations on one accumulator are in the order of
-/// the direct kernels in matmul_x86.h, so that both give the same bits.
+/// the direct kernels in matmul_quantized.h, so that both give the same bits.
 template <int halves, bool mins, int group, int offset_bits, int TT>
 void tile(const uint8_t* slice, int n, const std::byte* acts, size_t act_stride, float* acc, bool first) {
   constexpr int kQuads = 8 / halves;
@@ -114,4 +114,4 @@ void multiply_tiles_avx2(const SliceKind& kind, const TileArgs& a) {
   return run<2, false, 2, 5>(a);                        // q6_k
 }
 
-}  // namespace kinglet::x86
+}  // namespace kinglet::simd

@@ -1,14 +1,14 @@
-#include "kernels/x86/gemm_x86.h"
+#include "kernels/simd/tiles.h"
 
 #include <immintrin.h>
 
 #include "kernels/act_block.h"
 
-namespace kinglet::x86 {
+namespace kinglet::simd {
 namespace {
 
 /// acc (R panels x TT tokens) += n slices. The sequence of float operations on one accumulator is that of the direct kernels
-/// in matmul_x86.h, so that both give the same bits.
+/// in matmul_quantized.h, so that both give the same bits.
 template <int halves, bool mins, int R, int TT>
 void tile(const uint8_t* slices, int n, const std::byte* acts, size_t act_stride, float* acc_memory, bool first) {
   constexpr size_t kStride = slice_bytes(halves, mins);
@@ -107,4 +107,4 @@ void multiply_tiles_avx512(const SliceKind& kind, const TileArgs& a) {
   return run(a.panels == 2 ? kTiles<2, false, 2> : kTiles<2, false, 1>, 4, a);
 }
 
-}  // namespace kinglet::x86
+}  // namespace kinglet::simd

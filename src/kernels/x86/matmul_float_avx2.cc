@@ -1,7 +1,7 @@
 // Weights without blocks, on AVX2.
 #include "kernels/x86/vec_avx2.h"
 // The vector operations come first: the others are written in them.
-#include "kernels/x86/matmul_float.h"
+#include "kernels/simd/matmul_float.h"
 #include "kernels/x86/weights_x86.h"
 
 namespace kinglet {

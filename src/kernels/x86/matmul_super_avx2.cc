@@ -1,7 +1,7 @@
 // The types with super-blocks of 256 values, on AVX2.
 #include "kernels/x86/vec_avx2.h"
 // The vector operations come first: the others are written in them.
-#include "kernels/x86/matmul_x86.h"
+#include "kernels/simd/matmul_quantized.h"
 #include "kernels/x86/weights_x86.h"
 
 namespace kinglet {

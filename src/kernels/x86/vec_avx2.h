@@ -1,4 +1,4 @@
-// The vector operations that decode.h and matmul_x86.h are written in, on AVX2: a vector is a quad of 8 of the 16 rows of a
+// The vector operations that decode.h and matmul_quantized.h are written in, on AVX2: a vector is a quad of 8 of the 16 rows of a
 // panel, so a panel is worked on in two parts.
 #pragma once
 
@@ -9,7 +9,8 @@
 
 #include "kernels/act_block.h"
 #include "kernels/kernels.h"
-#include "kernels/x86/unrolled.h"
+#include "kernels/simd/tiles.h"
+#include "kernels/simd/unrolled.h"
 
 namespace kinglet {
 namespace {
@@ -20,6 +21,15 @@ struct Vec {
   using I = __m256i;
   using F = __m256;
   static constexpr int kParts = 2;  ///< vectors that a quad of the 16 rows takes
+  static constexpr int kDirectTokens = 4;  ///< up to here decoding in registers is faster than unpacking
+  static constexpr int kDirectGroup = 2;   ///< tokens that share one decoding in registers
+  static constexpr int kTilePanels = 1, kFloatPanels = 1;  ///< panels of a tile
+  static constexpr bool kTilesTakeBytes = false;  ///< unpacked weights with an offset all have that of eight bits
+  static KL_INLINE void multiply_tiles(const simd::SliceKind& kind, const simd::TileArgs& args) {
+    simd::multiply_tiles_avx2(kind, args);
+  }
+
+  static KL_INLINE void prefetch(const uint8_t* p) { asm volatile("prefetcht1 (%0)" ::"r"(p)); }
 
   static KL_INLINE I load(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
   static KL_INLINE void store(uint8_t* p, I v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }

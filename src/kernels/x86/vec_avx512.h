@@ -1,4 +1,4 @@
-// The vector operations that decode.h and matmul_x86.h are written in, on AVX-512 with VNNI: a vector is a quad of all 16
+// The vector operations that decode.h and matmul_quantized.h are written in, on AVX-512 with VNNI: a vector is a quad of all 16
 // rows of a panel.
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "kernels/act_block.h"
 #include "kernels/kernels.h"
+#include "kernels/simd/tiles.h"
 
 namespace kinglet {
 namespace {
@@ -19,6 +20,15 @@ struct Vec {
   using I = __m512i;
   using F = __m512;
   static constexpr int kParts = 1;  ///< vectors that a quad of the 16 rows takes
+  static constexpr int kDirectTokens = 16;  ///< up to here decoding in registers is faster than unpacking
+  static constexpr int kDirectGroup = 4;   ///< tokens that share one decoding in registers
+  static constexpr int kTilePanels = 2, kFloatPanels = 4;  ///< panels of a tile
+  static constexpr bool kTilesTakeBytes = true;  ///< unpacked weights with an offset all have that of eight bits
+  static KL_INLINE void multiply_tiles(const simd::SliceKind& kind, const simd::TileArgs& args) {
+    simd::multiply_tiles_avx512(kind, args);
+  }
+
+  static KL_INLINE void prefetch(const uint8_t* p) { asm volatile("prefetcht1 (%0)" ::"r"(p)); }
 
   static KL_INLINE I load(const uint8_t* p) { return _mm512_loadu_si512(p); }
   static KL_INLINE void store(uint8_t* p, I v) { _mm512_store_si512(p, v); }

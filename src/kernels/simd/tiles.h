@@ -7,7 +7,7 @@
 
 #include "kernels/kernels.h"
 
-namespace kinglet::x86 {
+namespace kinglet::simd {
 
 /// Scratch of a worker. Panels are unpacked for kSlices slices of K at a time, few enough to stay in the first-level cache
 /// while all tokens of a block pass by; accumulators of the token block lie beside them.
@@ -22,7 +22,7 @@ inline constexpr size_t kScratchBytes = kSliceScratch + static_cast<size_t>(kTok
 struct SliceKind {
   int halves;       ///< scales in a slice: 1, or one for every 16 values
   bool mins;        ///< with minimums
-  int group;        ///< as in Vec::dot; AVX-512 has no use for it
+  int group;        ///< as in Vec::dot; only AVX2 has use for it
   int offset_bits;  ///< values are u - (1 << offset_bits) where positive; AVX-512 unpacks all that have one to 7
 };
 constexpr size_t slice_bytes(int halves, bool mins) { return 512 + static_cast<size_t>(64 * halves * (mins ? 2 : 1)); }
@@ -40,5 +40,6 @@ struct TileArgs {
 };
 void multiply_tiles_avx512(const SliceKind& kind, const TileArgs& args);  ///< one or two panels
 void multiply_tiles_avx2(const SliceKind& kind, const TileArgs& args);    ///< one panel
+void multiply_tiles_dotprod(const SliceKind& kind, const TileArgs& args);  ///< one panel
 
-}  // namespace kinglet::x86
+}  // namespace kinglet::simd

@@ -1,5 +1,6 @@
 // f32, f16 and bf16 weights with f32 activations: a vector is one K of the rows of a panel, activations are broadcast, every
-// output is one chain of fused multiply-adds along K. vec_avx512.h or vec_avx2.h is included before.
+// output is one chain of fused multiply-adds along K. One of x86/vec_avx512.h,
+// x86/vec_avx2.h and arm/vec_neon.h is included before.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -7,7 +8,7 @@
 namespace kinglet {
 namespace {
 
-inline constexpr int kFloatPanels = Vec::kParts == 1 ? 4 : 1;  ///< with kFloatTokens, what the registers hold
+inline constexpr int kFloatPanels = Vec::kFloatPanels;  ///< with kFloatTokens, what the registers hold
 /// Rows of activations share cache sets where K is a power of two: stay below the associativity.
 inline constexpr int kFloatTokens = 6;
 

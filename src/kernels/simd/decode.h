@@ -1,7 +1,7 @@
 // Packed panels to operands of the integer products: one decoder for each quantized type, written in the operations of
-// vec_avx512.h or vec_avx2.h, one of which is included before. All work on a *slice*, 32 values of K: eight vectors w[i] of
-// bytes, byte 4 r + c being row r's value 4 i + c, and f32 scales (and minimums) of the rows. On AVX2 a vector holds 8 rows
-// and `part` (0, 1) says which. See kernels/panels.h for where things lie.
+// x86/vec_avx512.h, x86/vec_avx2.h or arm/vec_neon.h, one of which is included before. All work on a *slice*, 32 values of K: eight vectors w[i] of
+// bytes, byte 4 r + c being row r's value 4 i + c, and f32 scales (and minimums) of the rows. Where a vector holds
+// fewer than 16 rows, `part` says which. See kernels/panels.h for where things lie.
 #pragma once
 
 #include "tensor/blocks.h"

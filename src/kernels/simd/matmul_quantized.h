@@ -1,21 +1,16 @@
-// Matrix products of quantized weights with int8 activations, as templates over the decoders of decode.h; vec_avx512.h or
-// vec_avx2.h is included before. Few tokens: the panel is decoded in registers as it streams by. Many: it is unpacked once
-// for a block of tokens (gemm_x86.h).
+// Matrix products of quantized weights with int8 activations, as templates over the decoders of decode.h; one of
+// x86/vec_avx512.h, x86/vec_avx2.h and arm/vec_neon.h is included before. Few tokens: the panel is decoded in registers as it streams by. Many: it is unpacked once
+// for a block of tokens (tiles.h).
 #pragma once
 
 #include "kernels/act_block.h"
 #include "kernels/kernels.h"
-#include "kernels/x86/decode.h"
-#include "kernels/x86/gemm_x86.h"
-#include "kernels/x86/unrolled.h"
+#include "kernels/simd/decode.h"
+#include "kernels/simd/tiles.h"
+#include "kernels/simd/unrolled.h"
 
 namespace kinglet {
 namespace {
-
-inline constexpr bool kAvx512 = Vec::kParts == 1;
-inline constexpr int kDirectTokens = kAvx512 ? 16 : 4;  ///< up to here decoding in registers is faster
-inline constexpr int kDirectGroup = kAvx512 ? 4 : 2;
-inline constexpr int kTilePanels = kAvx512 ? 2 : 1;
 
 /// acc[t] += one slice times the activations of TT tokens.
 template <typename D, int TT>
@@ -46,14 +41,14 @@ KL_INLINE void multiply_slice(const Vec::I w[8], const SliceScales& s, const Act
 /// prefetcher does not follow (Q6_K: 8 GB/s without, 18 with); panels follow each other, so running past one's end is wanted.
 inline constexpr size_t kFetchAhead = 8192;
 
-/// Fetches the s-th of `parts` equal parts of what lies kFetchAhead beyond the block, to the second-level cache. Volatile,
-/// since the compiler would gather the prefetches of a block in one place, where they wait for each other.
+/// Fetches the s-th of `parts` equal parts of what lies kFetchAhead beyond the block, to the second-level cache. Its
+/// instruction is volatile, since the compiler would gather the prefetches of a block in one place, where they wait for each other.
 template <size_t bytes, int parts, int s>
 KL_INLINE void fetch_ahead(const uint8_t* block) {
   constexpr size_t kFirst = bytes / 64 * s / parts;
   constexpr size_t kLast = s + 1 == parts ? (bytes + 63) / 64 : bytes / 64 * (s + 1) / parts;
 #pragma GCC unroll 64
-  for (size_t line = kFirst; line < kLast; ++line) asm volatile("prefetcht1 (%0)" ::"r"(block + kFetchAhead + 64 * line));
+  for (size_t line = kFirst; line < kLast; ++line) Vec::prefetch(block + kFetchAhead + 64 * line);
 }
 
 /// Tokens [t0, t0 + TT) times one panel.
@@ -97,8 +92,8 @@ constexpr auto direct_groups(std::integer_sequence<int, TT...>) {
 /// A few tokens, in groups of nearly equal size while the panel is in the cache.
 template <typename D>
 void multiply_few(const MatmulArgs& a) {
-  constexpr auto kGroups = direct_groups<D>(std::make_integer_sequence<int, kDirectGroup>{});
-  const int64_t groups = (a.T + kDirectGroup - 1) / kDirectGroup;
+  constexpr auto kGroups = direct_groups<D>(std::make_integer_sequence<int, Vec::kDirectGroup>{});
+  const int64_t groups = (a.T + Vec::kDirectGroup - 1) / Vec::kDirectGroup;
   for (int64_t p = a.panel_begin; p < a.panel_end; ++p) {
     for (int64_t i = 0, t = 0; i < groups; ++i) {
       const int64_t end = a.T * (i + 1) / groups;
@@ -109,7 +104,7 @@ void multiply_few(const MatmulArgs& a) {
 }
 
 template <typename D>
-constexpr size_t kSliceBytes = x86::slice_bytes(D::kHalves, D::kMins);
+constexpr size_t kSliceBytes = simd::slice_bytes(D::kHalves, D::kMins);
 
 // GCC 12 takes the AVX2 instances of unpack_slices for Q3_K and Q6_K to have no effect and drops the calls, unless it is
 // kept from looking across them.
@@ -119,10 +114,10 @@ constexpr size_t kSliceBytes = x86::slice_bytes(D::kHalves, D::kMins);
 #define KL_OPAQUE __attribute__((noinline))
 #endif
 
-/// `n` slices from slice `first` of a panel to scratch, in the form gemm_x86.h describes. Both are whole blocks.
+/// `n` slices from slice `first` of a panel to scratch, in the form tiles.h describes. Both are whole blocks.
 template <typename D>
 KL_OPAQUE void unpack_slices(const uint8_t* panel, int64_t first, int n, uint8_t* out) {
-  constexpr bool kShift = kAvx512 && D::kOffsetBits != 0 && D::kOffsetBits != 7;  // there all offsets become 128
+  constexpr bool kShift = Vec::kTilesTakeBytes && D::kOffsetBits != 0 && D::kOffsetBits != 7;  // all offsets become 128
   const uint8_t* block = panel + static_cast<size_t>(first / D::kSlices) * D::kBytes;
   for (int done = 0; done < n; done += D::kSlices, block += D::kBytes, out += D::kSlices * kSliceBytes<D>) {
     for (int part = 0; part < Vec::kParts; ++part) {
@@ -149,36 +144,34 @@ KL_OPAQUE void unpack_slices(const uint8_t* panel, int64_t first, int n, uint8_t
 /// Tokens [t0, t0 + T) of a block times panels [p, p + panels), accumulators to the output at the end.
 template <typename D>
 void multiply_token_block(const MatmulArgs& a, int64_t t0, int64_t T, int64_t p, int panels) {
-  constexpr x86::SliceKind kKind{D::kHalves, D::kMins, D::kGroup, D::kOffsetBits};
+  constexpr simd::SliceKind kKind{D::kHalves, D::kMins, D::kGroup, D::kOffsetBits};
   uint8_t* slices = reinterpret_cast<uint8_t*>(a.scratch);
-  float* acc = reinterpret_cast<float*>(a.scratch + x86::kSliceScratch);
+  float* acc = reinterpret_cast<float*>(a.scratch + simd::kSliceScratch);
   const int64_t total = a.K / kActBlock;
-  for (int64_t first = 0; first < total; first += x86::kSlices) {
-    const int n = static_cast<int>(total - first < x86::kSlices ? total - first : x86::kSlices);
+  for (int64_t first = 0; first < total; first += simd::kSlices) {
+    const int n = static_cast<int>(total - first < simd::kSlices ? total - first : simd::kSlices);
     for (int r = 0; r < panels; ++r) {
       const uint8_t* panel = reinterpret_cast<const uint8_t*>(a.panels) + static_cast<size_t>(p + r) * a.panel_bytes;
-      unpack_slices<D>(panel, first, n, slices + static_cast<size_t>(r * x86::kSlices) * kSliceBytes<D>);
+      unpack_slices<D>(panel, first, n, slices + static_cast<size_t>(r * simd::kSlices) * kSliceBytes<D>);
     }
     const std::byte* acts = a.acts + static_cast<size_t>(t0) * a.act_stride + static_cast<size_t>(first) * sizeof(ActBlock);
-    const x86::TileArgs tiles{slices, panels, n, acts, a.act_stride, T, acc, first == 0};
-    if constexpr (kAvx512) x86::multiply_tiles_avx512(kKind, tiles);
-    else x86::multiply_tiles_avx2(kKind, tiles);
+    Vec::multiply_tiles(kKind, {slices, panels, n, acts, a.act_stride, T, acc, first == 0});
   }
   constexpr int kLanes = kPanelRows / Vec::kParts;
   for (int64_t t = 0; t < T; ++t) {
     for (int v = 0; v < panels * Vec::kParts; ++v) {
-      const auto* from = reinterpret_cast<const Vec::F*>(acc + t * panels * kPanelRows + v * kLanes);
-      Vec::write_output(a, t0 + t, p * kPanelRows + v * kLanes, *from);
+      const float* from = acc + t * panels * kPanelRows + v * kLanes;
+      Vec::write_output(a, t0 + t, p * kPanelRows + v * kLanes, Vec::floats(reinterpret_cast<const uint8_t*>(from)));
     }
   }
 }
 
 template <typename D>
 void multiply_many(const MatmulArgs& a) {
-  for (int64_t t0 = 0; t0 < a.T; t0 += x86::kTokenBlock) {
-    const int64_t T = a.T - t0 < x86::kTokenBlock ? a.T - t0 : x86::kTokenBlock;
-    for (int64_t p = a.panel_begin; p < a.panel_end; p += kTilePanels) {
-      const int panels = a.panel_end - p < kTilePanels ? 1 : kTilePanels;
+  for (int64_t t0 = 0; t0 < a.T; t0 += simd::kTokenBlock) {
+    const int64_t T = a.T - t0 < simd::kTokenBlock ? a.T - t0 : simd::kTokenBlock;
+    for (int64_t p = a.panel_begin; p < a.panel_end; p += Vec::kTilePanels) {
+      const int panels = a.panel_end - p < Vec::kTilePanels ? 1 : Vec::kTilePanels;
       multiply_token_block<D>(a, t0, T, p, panels);
     }
   }
@@ -186,11 +179,11 @@ void multiply_many(const MatmulArgs& a) {
 
 template <DType type>
 void matmul(const MatmulArgs& a) {
-  if (a.T <= kDirectTokens) multiply_few<Decode<type>>(a);
+  if (a.T <= Vec::kDirectTokens) multiply_few<Decode<type>>(a);
   else multiply_many<Decode<type>>(a);
 }
 
-inline size_t matmul_scratch_bytes(int64_t T, int64_t) { return T <= kDirectTokens ? 0 : x86::kScratchBytes; }
+inline size_t matmul_scratch_bytes(int64_t T, int64_t) { return T <= Vec::kDirectTokens ? 0 : simd::kScratchBytes; }
 
 template <DType... types>
 void fill_quantized(KernelTable& table) {
