@@ -4,6 +4,8 @@
 
 #include <sstream>
 
+#include "formats/json.h"
+
 namespace kinglet::cli {
 namespace {
 

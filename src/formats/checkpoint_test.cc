@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "formats/hf_directory.h"
 #include "host/file.h"
 #include "host/testing.h"
 
