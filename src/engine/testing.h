@@ -1,0 +1,56 @@
+// A tiny model with a vocabulary of single bytes, for tests. For x_test.cc files only.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "engine/session.h"
+#include "formats/json.h"
+
+namespace kinglet {
+
+/// The vocabulary: 256 bytes, <|im_start|>, <|im_end|> (which ends an answer), and a chat template.
+inline Result<Tokenizer> byte_tokenizer() {
+  const std::string folder = KINGLET_TEST_DATA "/byte_tokenizer/";
+  KL_ASSIGN(const Json tokenizer, read_json(folder + "tokenizer.json"));
+  KL_ASSIGN(const Json config, read_json(folder + "tokenizer_config.json"));
+  return Tokenizer::from_tokenizer_json(tokenizer, config);
+}
+
+/// SetUp() skips by name where the shared fixtures are absent.
+class TinyModel : public testing::Test {
+ protected:
+  void SetUp() override { open("qwen2.5", {}); }
+
+  void open(const std::string& name, RunnerOptions options) {
+    const std::string path = std::string(KINGLET_SHARED_DIR) + "/fixtures/models/" + name;
+    if (!std::filesystem::exists(path)) GTEST_SKIP() << "shared fixture is absent: " << path;
+    auto tokenizer = byte_tokenizer();
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().text();
+    tokenizer_.emplace(*std::move(tokenizer));
+    auto model = Model::load(path, {}, ledger_);
+    ASSERT_TRUE(model.ok()) << model.status().text();
+    models_.push_back(*std::move(model));
+    model_ = models_.back().get();
+    options.threads = 1;
+    auto runner = Runner::create(*model_, options);
+    ASSERT_TRUE(runner.ok()) << runner.status().text();
+    runners_.push_back(*std::move(runner));
+    runner_ = runners_.back().get();
+  }
+
+  Ledger ledger_;
+  std::optional<Tokenizer> tokenizer_;
+  Model* model_ = nullptr;
+  Runner* runner_ = nullptr;
+
+ private:
+  // Those that a test opened before are kept: its sessions may still hold pages of theirs.
+  std::vector<std::unique_ptr<Model>> models_;
+  std::vector<std::unique_ptr<Runner>> runners_;
+};
+
+}  // namespace kinglet
