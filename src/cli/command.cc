@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <new>
+#include <system_error>
 
 #include "base/version.h"
 #include "cli/exit_code.h"
 #include "cli/run_main.h"
+#include "cli/table.h"
+#include "host/error.h"
 
 namespace kinglet::cli {
 
@@ -16,6 +20,26 @@ void add_common(CLI::App& app, CommonOptions& options) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--memory", options.memory, "hold the memory ledger to this much, e.g. 6G, or refuse with the breakdown");
 }
+
+namespace {
+
+/// Libraries return errors as values; what the standard library and fmt throw (no memory, an output that cannot be written) ends here.
+Status guarded(const Action& action) {
+  try {
+    KL_TRY(action());
+  } catch (const std::bad_alloc&) {
+    return Status(Code::resource_exhausted, "out of memory");
+  } catch (const std::system_error& e) {
+    return error(Code::io, "cannot write the output: {}", e.code().message());
+  } catch (const std::exception& e) {
+    return error(Code::internal, "{}", e.what());
+  }
+  // What is still buffered may not fit on a full disk.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return Status(Code::io, "cannot write the output");
+  return ok_status();
+}
+
+}  // namespace
 
 int run_main(int argc, char** argv) {
   CLI::App app{"Kinglet: small language models, their whole life, on hardware you own", "kinglet"};
@@ -40,8 +64,9 @@ int run_main(int argc, char** argv) {
   }
   for (const Entry& entry : entries) {
     if (!entry.app->parsed()) continue;
-    const Status status = entry.action();
-    if (!status.ok()) fmt::print(stderr, "kinglet {}: {}\n", entry.app->get_name(), status.text());
+    const Status status = guarded(entry.action);
+    // A message may quote what a hostile file says.
+    if (!status.ok()) fmt::print(stderr, "kinglet {}: {}\n", entry.app->get_name(), one_line(status.text()));
     return exit_code(status.code());
   }
   return 0;

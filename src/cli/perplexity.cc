@@ -4,13 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
+#include <optional>
 
 #include "cli/load_model.h"
 #include "host/error.h"
 #include "host/file.h"
-#include "host/terminal.h"
+#include "host/progress.h"
 
 namespace kinglet::cli {
 namespace {
@@ -20,26 +19,6 @@ struct Words {
   ModelWords model;
   std::string file;
   int64_t chunks = 0;
-};
-
-/// One line on standard error that is written over, where people are watching.
-class Watch {
- public:
-  bool operator()(const Perplexity& p, int64_t chunks) const {
-    if (!shown_) return true;
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    const auto left = static_cast<int64_t>(seconds / static_cast<double>(p.chunks) * static_cast<double>(chunks - p.chunks));
-    fmt::print(stderr, "\r\033[Kchunk {} of {}, perplexity {:.4f}, {}:{:02} left", p.chunks, chunks, p.value(), left / 60, left % 60);
-    std::fflush(stderr);
-    return true;
-  }
-  void clear() const {
-    if (shown_) fmt::print(stderr, "\r\033[K");
-  }
-
- private:
-  bool shown_ = is_terminal(stderr);
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 void print(const Words& words, const Perplexity& p, int64_t context, size_t tokens) {
@@ -54,6 +33,19 @@ void print(const Words& words, const Perplexity& p, int64_t context, size_t toke
   fmt::print("{} tokens scored in {} chunks of {}; mean negative log likelihood {:.5f}\n", p.tokens, p.chunks, context, p.mean_nll());
 }
 
+Result<Perplexity> measure(Runner& runner, std::span<const TokenId> tokens, std::optional<TokenId> bos, const Words& words, int64_t context) {
+  Progress bar("perplexity", 0, Progress::Unit::items);
+  const auto show = [&bar](const Perplexity& p, int64_t chunks) {
+    bar.set_total(static_cast<uint64_t>(chunks));
+    bar.set_label(fmt::format("perplexity {:.4f}", p.value()));
+    bar.update(static_cast<uint64_t>(p.chunks));
+    return true;
+  };
+  auto result = perplexity(runner, tokens, bos, {.context = context, .chunks = words.chunks, .progress = show});
+  if (!result.ok()) return annotate(words.file, result.status());
+  return result;
+}
+
 Status run(const Words& words) {
   KL_ASSIGN(const std::string text, read_file(words.file));
   KL_ASSIGN(const LoadedModel loaded, load_model(words.model, words.common));
@@ -63,13 +55,9 @@ Status run(const Words& words) {
   options.batch_tokens = std::min<int64_t>(options.context, 512);
   options.outputs = perplexity_rows(loaded.model->hyper().V);
   KL_ASSIGN(const auto runner, Runner::create(*loaded.model, options));
-  const Watch watch;
   const auto bos = tokenizer->adds_bos() ? tokenizer->bos() : std::nullopt;
-  const Result<Perplexity> result =
-      perplexity(*runner, tokens, bos, {.context = options.context, .chunks = words.chunks, .progress = std::cref(watch)});
-  watch.clear();
-  if (!result.ok()) return annotate(words.file, result.status());
-  print(words, *result, options.context, tokens.size());
+  KL_ASSIGN(const Perplexity result, measure(*runner, tokens, bos, words, options.context));
+  print(words, result, options.context, tokens.size());
   return ok_status();
 }
 
