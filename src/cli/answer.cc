@@ -13,7 +13,9 @@ namespace {
 double per_second(int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
 
 // The first token comes of the prompt's logits: what the answer's time pays for are the others.
-double answer_rate(const Generation& g) { return per_second(std::max<int64_t>(g.answer_tokens - 1, 0), g.answer_seconds); }
+double answer_rate(const Generation& g) {
+  return per_second(std::max<int64_t>(g.answer_tokens - 1, 0), g.answer_seconds);
+}
 double prompt_rate(const Generation& g) { return per_second(g.prompt_tokens - g.cached_tokens, g.prompt_seconds); }
 
 std::string tokens(int64_t count) { return fmt::format("{} token{}", count, count == 1 ? "" : "s"); }
@@ -76,13 +78,23 @@ std::string summary(const Generation& g, const GenerateOptions& options, int64_t
   std::string out = fmt::format("prompt {} at {:.1f}/s", tokens(evaluated), prompt_rate(g));
   if (g.cached_tokens > 0) out += fmt::format(" (and {} kept)", g.cached_tokens);
   out += fmt::format(", answer {} at {:.1f}/s", tokens(g.answer_tokens), answer_rate(g));
-  if (const uint64_t peak = peak_resident_bytes(); peak > 0) out += fmt::format(", memory {} at most", format_bytes(peak));
+  if (const uint64_t peak = peak_resident_bytes(); peak > 0)
+    out += fmt::format(", memory {} at most", format_bytes(peak));
   switch (g.finish) {
-    case Finish::end: break;
-    case Finish::length: out += fmt::format("; stopped at {}: --max-tokens", tokens(options.max_tokens)); break;
-    case Finish::stop: out += fmt::format("; stopped at {:?}", g.stop); break;
-    case Finish::context: out += fmt::format("; stopped: the context of {} tokens is full", context); break;
-    case Finish::cancelled: out += "; interrupted"; break;
+    case Finish::end:
+      break;
+    case Finish::length:
+      out += fmt::format("; stopped at {}: --max-tokens", tokens(options.max_tokens));
+      break;
+    case Finish::stop:
+      out += fmt::format("; stopped at {:?}", g.stop);
+      break;
+    case Finish::context:
+      out += fmt::format("; stopped: the context of {} tokens is full", context);
+      break;
+    case Finish::cancelled:
+      out += "; interrupted";
+      break;
   }
   return out;
 }

@@ -9,8 +9,8 @@
 
 namespace kinglet::cli {
 
-/// `text` for a terminal: control characters other than line ends and tabs are shown as U+FFFD, since what a model (or a
-/// file it was given) says must not drive the terminal.
+/// `text` for a terminal: control characters other than line ends and tabs are shown as U+FFFD, since what a model (or
+/// a file it was given) says must not drive the terminal.
 std::string printable(std::string_view text);
 
 /// Callbacks that stream to standard output and ask host/interrupt.h between tokens.
@@ -35,8 +35,8 @@ class AnswerPrinter {
   char last_ = '\n';
 };
 
-/// "prompt 36 tokens at 120.3/s, answer 128 tokens at 33.1/s, 612 MB at most", and why the answer ended where the model did
-/// not end it itself.
+/// "prompt 36 tokens at 120.3/s, answer 128 tokens at 33.1/s, 612 MB at most", and why the answer ended where the model
+/// did not end it itself.
 std::string summary(const Generation& g, const GenerateOptions& options, int64_t context);
 
 /// The same as fields, for --json.

@@ -2,23 +2,20 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <filesystem>
 
 #include "cli/answer.h"
 #include "cli/line_editor.h"
 #include "cli/load_model.h"
 #include "cli/sampling_options.h"
+#include "cli/template_option.h"
 #include "engine/chat_session.h"
 #include "host/error.h"
-#include "host/file.h"
 #include "host/interrupt.h"
 #include "host/terminal.h"
 #include "hub/home.h"
 
 namespace kinglet::cli {
 namespace {
-
-constexpr uint64_t kMaxTemplateBytes = uint64_t{4} << 20;
 
 struct Words {
   CommonOptions common;
@@ -32,7 +29,10 @@ struct Words {
 class Chat {
  public:
   Chat(const Words& words, const GenerateOptions& options, ChatSession session)
-      : words_(words), options_(options), session_(std::move(session)), people_(is_terminal(stdin) && is_terminal(stdout)) {}
+      : words_(words),
+        options_(options),
+        session_(std::move(session)),
+        people_(is_terminal(stdin) && is_terminal(stdout)) {}
 
   Status run();
 
@@ -90,7 +90,8 @@ std::vector<std::string> Chat::command_words() {
 
 Status Chat::help(const std::string&) {
   for (const Command& c : commands()) say("  {:<16} {}", fmt::format("{} {}", c.name, c.argument), c.help);
-  say("  A line that ends in \\ goes on in the next. Ctrl-C stops an answer. A message that begins with / is written //.");
+  say("  A line that ends in \\ goes on in the next. Ctrl-C stops an answer. A message that begins with / is written "
+      "//.");
   return ok_status();
 }
 
@@ -147,8 +148,8 @@ Status Chat::obey(std::string_view line) {
   for (const Command& c : commands()) {
     if (c.name == word) return (this->*c.action)(argument);
   }
-  return error(Code::invalid_argument, "there is no {}; /help lists what there is, and a message with a slash begins with //",
-               word);
+  return error(Code::invalid_argument,
+               "there is no {}; /help lists what there is, and a message with a slash begins with //", word);
 }
 
 Status Chat::answer(const std::string& text) {
@@ -195,13 +196,10 @@ Status Chat::run() {
 }
 
 Result<ChatFormat> chat_format(const Words& words, const Model& model, const Tokenizer& tokenizer) {
-  ChatSource source = chat_source(model.checkpoint());
-  if (!words.template_file.empty()) {
-    KL_ASSIGN(source.text, read_file(words.template_file, kMaxTemplateBytes));
-    source.tool_text.clear();
-  }
+  KL_ASSIGN(ChatSource source, template_source(words.template_file, model));
   auto format = ChatFormat::create(tokenizer, std::move(source));
-  if (!format.ok()) return annotate(words.template_file.empty() ? words.model.name : words.template_file, format.status());
+  if (!format.ok())
+    return annotate(words.template_file.empty() ? words.model.name : words.template_file, format.status());
   return format;
 }
 
@@ -227,7 +225,7 @@ Action setup_chat(CLI::App& app) {
   auto words = std::make_shared<Words>();
   add_model(app, words->model);
   app.add_option("--system", words->system, "the system's message");
-  app.add_option("--template", words->template_file, "use the chat template of this file instead of the model's");
+  add_template(app, words->template_file);
   app.add_flag("--stats", words->stats, "a line of figures after each answer");
   add_common(app, words->common);
   add_cache(app, words->model);
@@ -235,7 +233,8 @@ Action setup_chat(CLI::App& app) {
   add_sampling(app, words->sampling);
   app.footer(
       "Ctrl-C stops an answer, Ctrl-D leaves; /help lists commands: /save, /load, /stats, /system, /reset.\n"
-      "What was typed is kept in KINGLET_HOME/history. Without a terminal, each line of standard input is a message.\n\n"
+      "What was typed is kept in KINGLET_HOME/history. Without a terminal, each line of standard input is a "
+      "message.\n\n"
       "Example:\n"
       "  kinglet chat qwen2.5-coder-0.5b --system \"You are terse.\"");
   return [words] { return run(*words); };

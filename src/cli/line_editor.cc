@@ -26,7 +26,8 @@ Input read_plain_line(const std::string& prompt) {
 
 }  // namespace
 
-LineEditor::LineEditor(std::string history_path, std::vector<std::string> words) : history_path_(std::move(history_path)) {
+LineEditor::LineEditor(std::string history_path, std::vector<std::string> words)
+    : history_path_(std::move(history_path)) {
   if (!is_terminal(stdin) || !is_terminal(stdout)) return;
   editor_ = make_terminal_editor(std::move(words));
   if (!editor_) return;

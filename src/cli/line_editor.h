@@ -22,7 +22,8 @@ class TerminalEditor;
 
 class LineEditor {
  public:
-  /// `history_path`: where entries are kept, empty for nowhere. `words`: what the Tab key completes at the start of a line.
+  /// `history_path`: where entries are kept, empty for nowhere. `words`: what the Tab key completes at the start of a
+  /// line.
   LineEditor(std::string history_path, std::vector<std::string> words);
   ~LineEditor();
   LineEditor(const LineEditor&) = delete;

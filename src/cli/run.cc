@@ -2,12 +2,11 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 
 #include "cli/answer.h"
 #include "cli/load_model.h"
 #include "cli/sampling_options.h"
+#include "cli/template_option.h"
 #include "engine/chat.h"
 #include "host/error.h"
 #include "host/file.h"
@@ -18,7 +17,6 @@ namespace kinglet::cli {
 namespace {
 
 constexpr uint64_t kMaxPromptBytes = uint64_t{64} << 20;
-constexpr uint64_t kMaxTemplateBytes = uint64_t{4} << 20;
 constexpr int64_t kPlainTokens = 256;  // a text that is continued seldom ends by itself
 
 struct Words {
@@ -34,7 +32,8 @@ Result<std::string> read_standard_input() {
   char buffer[1 << 16];
   while (const size_t n = std::fread(buffer, 1, sizeof(buffer), stdin)) {
     text.append(buffer, n);
-    if (text.size() > kMaxPromptBytes) return error(Code::out_of_range, "a prompt of more than {} bytes", kMaxPromptBytes);
+    if (text.size() > kMaxPromptBytes)
+      return error(Code::out_of_range, "a prompt of more than {} bytes", kMaxPromptBytes);
   }
   if (std::ferror(stdin)) return Status(Code::io, "cannot read standard input");
   return text;
@@ -56,22 +55,20 @@ Result<std::string> read_prompt(const Words& words) {
 // Tokens of the prompt, by the model's chat template where it has one and nothing else was asked for.
 Result<std::vector<TokenId>> prompt_tokens(const Words& words, const Model& model, const Tokenizer& tokenizer,
                                            const std::string& prompt, bool& chat) {
-  ChatSource source = chat_source(model.checkpoint());
-  if (!words.template_file.empty()) {
-    KL_ASSIGN(source.text, read_file(words.template_file, kMaxTemplateBytes));
-    source.tool_text.clear();
-  }
+  KL_ASSIGN(ChatSource source, template_source(words.template_file, model));
   chat = !words.raw && !source.text.empty();
   if (!chat) {
     if (!words.system.empty()) {
-      return Status(Code::invalid_argument, words.raw ? "--system and --raw exclude each other: it takes a chat template"
-                                                      : "--system takes a chat template, and this model has none; "
-                                                        "give one with --template FILE");
+      return Status(Code::invalid_argument, words.raw
+                                                ? "--system and --raw exclude each other: it takes a chat template"
+                                                : "--system takes a chat template, and this model has none; "
+                                                  "give one with --template FILE");
     }
     return plain_prompt(tokenizer, prompt, words.special ? SpecialTokens::parse : SpecialTokens::as_text);
   }
   if (words.special) {
-    return Status(Code::invalid_argument, "--special is for --raw: in a conversation, special tokens are the template's");
+    return Status(Code::invalid_argument,
+                  "--special is for --raw: in a conversation, special tokens are the template's");
   }
   KL_ASSIGN(const ChatFormat format, ChatFormat::create(tokenizer, std::move(source)));
   Conversation conversation;
@@ -89,11 +86,12 @@ void print_figures(const Words& words, const Generation& g, const GenerateOption
     fmt::print("{}\n", out.dump(-1, ' ', false, Json::error_handler_t::replace));
     return;
   }
-  if (!words.quiet || words.stats) fmt::print(stderr, "{}[{}]\n", is_terminal(stdout) ? "\n" : "", summary(g, options, runner.context()));
+  if (!words.quiet || words.stats)
+    fmt::print(stderr, "{}[{}]\n", is_terminal(stdout) ? "\n" : "", summary(g, options, runner.context()));
   if (words.stats) {
-    fmt::print(stderr, "[first token after {:.2f} s; kernels {}, {} threads, context {}, seed {}; {}]\n", g.first_seconds,
-               runner.model().kernels().name, runner.threads(), runner.context(), options.sampling.seed,
-               runner.model().ledger().breakdown());
+    fmt::print(stderr, "[first token after {:.2f} s; kernels {}, {} threads, context {}, seed {}; {}]\n",
+               g.first_seconds, runner.model().kernels().name, runner.threads(), runner.context(),
+               options.sampling.seed, runner.model().ledger().breakdown());
   }
 }
 
@@ -132,7 +130,7 @@ Action setup_run(CLI::App& app) {
   app.add_option("--system", words->system, "the system's message, before the prompt");
   app.add_flag("--raw", words->raw, "continue the prompt as it stands, without the chat template");
   app.add_flag("--special", words->special, "with --raw: special tokens in the prompt are tokens, not text");
-  app.add_option("--template", words->template_file, "use the chat template of this file instead of the model's");
+  add_template(app, words->template_file);
   app.add_flag("-q,--quiet", words->quiet, "print nothing but the answer");
   app.add_flag("--stats", words->stats, "more figures at the end");
   add_common(app, words->common);
@@ -140,7 +138,8 @@ Action setup_run(CLI::App& app) {
   add_adapters(app, words->model);
   add_sampling(app, words->sampling);
   app.footer(
-      "A model with a chat template answers the prompt; any other continues it, by 256 tokens unless told otherwise.\n\n"
+      "A model with a chat template answers the prompt; any other continues it, by 256 tokens unless told "
+      "otherwise.\n\n"
       "Examples:\n"
       "  kinglet run qwen2.5-coder-0.5b \"Write a haiku about the sea.\"\n"
       "  kinglet run gemma-3-270m \"Once upon a time\" --max-tokens 64 --seed 1\n"

@@ -34,7 +34,8 @@ void add_sampling(CLI::App& app, SamplingWords& words) {
   const auto add = [&](const char* flag, auto& value, const char* text) {
     app.add_option(flag, value, text)->group(kGroup)->capture_default_str();
   };
-  add("-n,--max-tokens", words.max_tokens, "most tokens of an answer; 0: until the model ends it or the context is full");
+  add("-n,--max-tokens", words.max_tokens,
+      "most tokens of an answer; 0: until the model ends it or the context is full");
   app.add_option("--stop", words.stops, "end the answer at this text, which is left out (may be given again)")
       ->group(kGroup)
       ->allow_extra_args(false);
@@ -50,7 +51,8 @@ void add_sampling(CLI::App& app, SamplingWords& words) {
   app.add_option("--logit-bias", words.biases, "ID=VALUE: add to a token's logit; -inf bans it (may be given again)")
       ->group(kGroup)
       ->allow_extra_args(false);
-  app.add_option("-s,--seed", words.seed, "the same seed and prompt give the same answer (default: a new one each time)")
+  app.add_option("-s,--seed", words.seed,
+                 "the same seed and prompt give the same answer (default: a new one each time)")
       ->group(kGroup);
 }
 

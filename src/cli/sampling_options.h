@@ -20,8 +20,8 @@ struct SamplingWords {
 
 void add_sampling(CLI::App& app, SamplingWords& words);
 
-/// What the words say, with a seed from the system's source of random numbers where none was given. Errors: invalid_argument
-/// for a bias that is no ID=VALUE.
+/// What the words say, with a seed from the system's source of random numbers where none was given. Errors:
+/// invalid_argument for a bias that is no ID=VALUE.
 Result<GenerateOptions> generate_options(const SamplingWords& words);
 
 }  // namespace kinglet::cli

@@ -126,14 +126,14 @@ void EditLineEditor::bind_keys() {
   el_wset(edit_, EL_ADDFN, L"kinglet-paste", L"insert a paste", &EditLineEditor::on_paste);
   el_wset(edit_, EL_ADDFN, L"kinglet-complete", L"complete a command", &EditLineEditor::on_tab);
   constexpr const wchar_t* kKeys[][2] = {
-      {L"^C", L"kinglet-interrupt"},      {L"^Z", L"kinglet-suspend"},       {L"\\e[200~", L"kinglet-paste"},
-      {L"^I", L"kinglet-complete"},       {L"^U", L"vi-kill-line-prev"},     {L"^W", L"ed-delete-prev-word"},
-      {L"^R", L"em-inc-search-prev"},     {L"^P", L"ed-prev-history"},       {L"^N", L"ed-next-history"},
-      {L"\\e[A", L"ed-prev-history"},     {L"\\e[B", L"ed-next-history"},    {L"\\eOA", L"ed-prev-history"},
-      {L"\\eOB", L"ed-next-history"},     {L"\\e[1~", L"ed-move-to-beg"},    {L"\\e[4~", L"ed-move-to-end"},
-      {L"\\e[H", L"ed-move-to-beg"},      {L"\\e[F", L"ed-move-to-end"},     {L"\\eOH", L"ed-move-to-beg"},
-      {L"\\eOF", L"ed-move-to-end"},      {L"\\e[3~", L"ed-delete-next-char"}, {L"\\e[1;5D", L"ed-prev-word"},
-      {L"\\e[1;5C", L"em-next-word"},     {L"\\e\\e[D", L"ed-prev-word"},    {L"\\e\\e[C", L"em-next-word"},
+      {L"^C", L"kinglet-interrupt"},  {L"^Z", L"kinglet-suspend"},         {L"\\e[200~", L"kinglet-paste"},
+      {L"^I", L"kinglet-complete"},   {L"^U", L"vi-kill-line-prev"},       {L"^W", L"ed-delete-prev-word"},
+      {L"^R", L"em-inc-search-prev"}, {L"^P", L"ed-prev-history"},         {L"^N", L"ed-next-history"},
+      {L"\\e[A", L"ed-prev-history"}, {L"\\e[B", L"ed-next-history"},      {L"\\eOA", L"ed-prev-history"},
+      {L"\\eOB", L"ed-next-history"}, {L"\\e[1~", L"ed-move-to-beg"},      {L"\\e[4~", L"ed-move-to-end"},
+      {L"\\e[H", L"ed-move-to-beg"},  {L"\\e[F", L"ed-move-to-end"},       {L"\\eOH", L"ed-move-to-beg"},
+      {L"\\eOF", L"ed-move-to-end"},  {L"\\e[3~", L"ed-delete-next-char"}, {L"\\e[1;5D", L"ed-prev-word"},
+      {L"\\e[1;5C", L"em-next-word"}, {L"\\e\\e[D", L"ed-prev-word"},      {L"\\e\\e[C", L"em-next-word"},
   };
   for (const auto& [key, function] : kKeys) el_wset(edit_, EL_BIND, key, function, nullptr);
 }
@@ -150,7 +150,8 @@ EditLineEditor::EditLineEditor(std::vector<std::string> word_list) {
   el_wset(edit_, EL_PROMPT, &EditLineEditor::show_prompt);
   el_wset(edit_, EL_EDITOR, L"emacs");
   el_wset(edit_, EL_HIST, history_w, history_);
-  el_wset(edit_, EL_SIGNAL, 1);  // follows changes of the window's size, and restores the terminal where a signal ends us
+  el_wset(edit_, EL_SIGNAL,
+          1);  // follows changes of the window's size, and restores the terminal where a signal ends us
   el_wset(edit_, EL_SETTY, L"-d", L"-isig", nullptr);  // while a line is edited Ctrl-C and Ctrl-Z are keys
   bind_keys();
 }

@@ -88,7 +88,9 @@ Result<std::string> ChatFormat::unused_mark(const Json& variables) const {
   for (char32_t code = kFirstMark; code <= kLastMark; ++code) {
     std::string mark;
     append_utf8(code, mark);
-    if (source_.text.find(mark) == std::string::npos && source_.tool_text.find(mark) == std::string::npos && !contains(variables, mark)) return mark;
+    if (source_.text.find(mark) == std::string::npos && source_.tool_text.find(mark) == std::string::npos &&
+        !contains(variables, mark))
+      return mark;
   }
   return Status(Code::invalid_argument, "the conversation contains every Unicode noncharacter from U+FDD0 to U+FDEF");
 }

@@ -26,19 +26,20 @@ struct Conversation {
 /// How one model writes a conversation.
 ///
 /// Special tokens come from the template only. The same texts inside messages, tools or variables ("<|im_end|>" in a
-/// question about chat formats) stay text: before rendering, each place in them where the text of a control token begins
-/// gets a mark inside, a Unicode noncharacter that nothing in the conversation or the template contains. After rendering the
-/// marks are taken out again, and no control token is recognized across such a place. What the template does with the text
-/// (trimming, splitting, tojson) sees no difference, but that it does not find the control token either.
+/// question about chat formats) stay text: before rendering, each place in them where the text of a control token
+/// begins gets a mark inside, a Unicode noncharacter that nothing in the conversation or the template contains. After
+/// rendering the marks are taken out again, and no control token is recognized across such a place. What the template
+/// does with the text (trimming, splitting, tojson) sees no difference, but that it does not find the control token
+/// either.
 class ChatFormat {
  public:
-  /// `tokenizer` must outlive it; `source` is what chat_source() found in the model, or has the text of another template.
-  /// Errors: not_found where there is no template, with what to do; and those of ChatTemplate::compile.
+  /// `tokenizer` must outlive it; `source` is what chat_source() found in the model, or has the text of another
+  /// template. Errors: not_found where there is no template, with what to do; and those of ChatTemplate::compile.
   static Result<ChatFormat> create(const Tokenizer& tokenizer, ChatSource source);
 
-  /// Tokens of the whole conversation. BOS comes first where the model wants one, and once: a template that writes it is not
-  /// helped. Errors: those of ChatTemplate::render (the template's own refusals among them); invalid_argument for a
-  /// conversation that uses all 32 noncharacters.
+  /// Tokens of the whole conversation. BOS comes first where the model wants one, and once: a template that writes it
+  /// is not helped. Errors: those of ChatTemplate::render (the template's own refusals among them); invalid_argument
+  /// for a conversation that uses all 32 noncharacters.
   Result<std::vector<TokenId>> prompt(const Conversation& conversation) const;
 
  private:
@@ -59,8 +60,8 @@ class ChatFormat {
   std::optional<ChatTemplate> for_tools_;  ///< where the model has one of its own for conversations with tools
 };
 
-/// Tokens of a plain text that a model is to continue: BOS where the model wants one. Special tokens in it are text unless
-/// asked for.
+/// Tokens of a plain text that a model is to continue: BOS where the model wants one. Special tokens in it are text
+/// unless asked for.
 std::vector<TokenId> plain_prompt(const Tokenizer& tokenizer, std::string_view text,
                                   SpecialTokens special = SpecialTokens::as_text);
 

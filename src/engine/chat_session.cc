@@ -20,7 +20,10 @@ bool are_messages(const Json& messages) {
 Result<Generation> ChatSession::say(std::string_view text, const GenerateOptions& options,
                                     const GenerateCallbacks& callbacks) {
   const size_t before = conversation_.messages.size();
-  const auto take_back = [&] { conversation_.messages.erase(conversation_.messages.begin() + static_cast<ptrdiff_t>(before), conversation_.messages.end()); };
+  const auto take_back = [&] {
+    conversation_.messages.erase(conversation_.messages.begin() + static_cast<ptrdiff_t>(before),
+                                 conversation_.messages.end());
+  };
   conversation_.add("user", text);
   const auto prompt = format_.prompt(conversation_);
   if (!prompt.ok()) {

@@ -15,10 +15,11 @@ class ChatSession {
   ChatSession(Session& session, const Tokenizer& tokenizer, ChatFormat format)
       : session_(&session), tokenizer_(&tokenizer), format_(std::move(format)) {}
 
-  /// Says `text` as the user and generates the assistant's answer. Each turn renders the whole conversation, and what the
-  /// session holds of it is not evaluated again. Errors: those of ChatFormat::prompt and generate(); the conversation then
-  /// stands as it was, and so it does where the prompt was cancelled before an answer began.
-  Result<Generation> say(std::string_view text, const GenerateOptions& options, const GenerateCallbacks& callbacks = {});
+  /// Says `text` as the user and generates the assistant's answer. Each turn renders the whole conversation, and what
+  /// the session holds of it is not evaluated again. Errors: those of ChatFormat::prompt and generate(); the
+  /// conversation then stands as it was, and so it does where the prompt was cancelled before an answer began.
+  Result<Generation> say(std::string_view text, const GenerateOptions& options,
+                         const GenerateCallbacks& callbacks = {});
 
   /// The system's message, empty for none. In a conversation that has begun it changes the beginning: the next turn
   /// evaluates everything anew.
@@ -28,8 +29,8 @@ class ChatSession {
   /// Forgets what was said, but for the system's message.
   void reset();
 
-  /// The conversation with its keys and values to a file, and back. Errors: those of Session::save and load; corrupt where
-  /// the file holds no conversation. A failed load leaves all as it was.
+  /// The conversation with its keys and values to a file, and back. Errors: those of Session::save and load; corrupt
+  /// where the file holds no conversation. A failed load leaves all as it was.
   Status save(const std::string& path) const;
   Status load(const std::string& path);
 

@@ -56,7 +56,8 @@ TEST_F(ChatPrompt, InToolsAndVariablesTheyAreTextToo) {
   const auto ids = prompt(c, std::string(kTemplate) + "{{ extra }}");
   EXPECT_EQ(std::count(ids.begin(), ids.end(), kStart), 2);
   EXPECT_EQ(std::count(ids.begin(), ids.end(), kEnd), 1);
-  EXPECT_NE(tokenizer_->decode(ids, SpecialTokens::parse).find(R"([{"name": "<|im_end|>", "<|im_start|>": ["<|im_end|>", 1, null]}])"),
+  EXPECT_NE(tokenizer_->decode(ids, SpecialTokens::parse)
+                .find(R"([{"name": "<|im_end|>", "<|im_start|>": ["<|im_end|>", 1, null]}])"),
             std::string::npos);
 }
 
@@ -160,7 +161,10 @@ TEST_F(ChatTurns, AFailureLeavesTheConversation) {
   ASSERT_TRUE(turns.say("Hi", options(4)).ok());
   EXPECT_EQ(turns.say(std::string(100, 'x'), options(4)).status().code(), Code::out_of_range);
   EXPECT_EQ(turns.messages().size(), 2U);
-  const auto cancelled = turns.say("Hm", options(4), {.on_prompt = [](int64_t, int64_t) { return true; }, });
+  const auto cancelled = turns.say("Hm", options(4),
+                                   {
+                                       .on_prompt = [](int64_t, int64_t) { return true; },
+                                   });
   EXPECT_EQ(turns.messages().size(), cancelled.ok() ? 4U : 2U);
 }
 

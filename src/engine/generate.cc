@@ -93,11 +93,16 @@ Status Run::answer() {
 
 std::string_view name(Finish finish) {
   switch (finish) {
-    case Finish::end: return "end";
-    case Finish::length: return "length";
-    case Finish::stop: return "stop";
-    case Finish::context: return "context";
-    case Finish::cancelled: return "cancelled";
+    case Finish::end:
+      return "end";
+    case Finish::length:
+      return "length";
+    case Finish::stop:
+      return "stop";
+    case Finish::context:
+      return "context";
+    case Finish::cancelled:
+      return "cancelled";
   }
   return "";
 }
@@ -110,7 +115,12 @@ Result<Generation> generate(Session& session, const Tokenizer& tokenizer, std::s
   const auto vocab_size = static_cast<int32_t>(session.runner().model().hyper().V);
   KL_ASSIGN(Sampler sampler, Sampler::create(options.sampling, vocab_size));
   KL_ASSIGN(StopStrings stops, StopStrings::create(options.stops));
-  Run run{session, tokenizer, options, callbacks, std::move(sampler), std::move(stops),
+  Run run{session,
+          tokenizer,
+          options,
+          callbacks,
+          std::move(sampler),
+          std::move(stops),
           StreamDecoder(tokenizer, SpecialTokens::as_text, options.start)};
   const auto start = Clock::now();
   const Status status = run.read_prompt(prompt);

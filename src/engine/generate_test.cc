@@ -63,7 +63,8 @@ TEST_F(Generate, StopTextsEndItAndAreLeftOut) {
   options.stops = {"not there", text.substr(begin, end - begin)};
   Session session(*runner_);
   std::string streamed;
-  const auto answer = run(session, "Hello", options, {.on_text = [&](std::string_view piece) { return streamed += piece, true; }});
+  const auto answer =
+      run(session, "Hello", options, {.on_text = [&](std::string_view piece) { return streamed += piece, true; }});
   EXPECT_EQ(answer.finish, Finish::stop);
   EXPECT_EQ(answer.stop, options.stops[1]);
   EXPECT_EQ(answer.text, text.substr(0, text.find(options.stops[1])));
@@ -115,7 +116,8 @@ TEST_F(Generate, CanBeCancelledAnywhere) {
   EXPECT_EQ(stopped.answer_tokens, 0);
   EXPECT_EQ(prompt.length(), 16);
   Session fresh(*runner_);
-  EXPECT_EQ(run(prompt, "a prompt of several batches", wild(1, 9)).text, run(fresh, "a prompt of several batches", wild(1, 9)).text);
+  EXPECT_EQ(run(prompt, "a prompt of several batches", wild(1, 9)).text,
+            run(fresh, "a prompt of several batches", wild(1, 9)).text);
 }
 
 TEST_F(Generate, KeepsTheCommonBeginning) {

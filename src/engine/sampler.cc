@@ -1,4 +1,5 @@
-// Built without the fusing of multiplies and adds (CMakeLists.txt): the same seed gives the same token on every platform.
+// Built without the fusing of multiplies and adds (CMakeLists.txt): the same seed gives the same token on every
+// platform.
 #include "engine/sampler.h"
 
 #include <algorithm>
@@ -13,10 +14,10 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kLargest = 1e30f;  // a logit beyond it counts as it: no sum below overflows
-constexpr float kOne = 0x1p36f;  // the weight of the likeliest token; 2^27 of them fit into 63 bits
+constexpr float kOne = 0x1p36f;    // the weight of the likeliest token; 2^27 of them fit into 63 bits
 
-// e^x for x <= 0, to a part in 10^7: a polynomial on [-ln 2 / 2, ln 2 / 2] times a power of two. std::exp differs between
-// platforms, and this one the compiler makes vectors of.
+// e^x for x <= 0, to a part in 10^7: a polynomial on [-ln 2 / 2, ln 2 / 2] times a power of two. std::exp differs
+// between platforms, and this one the compiler makes vectors of.
 float exp_down(float x) {
   constexpr float kRounder = 0x1.8p23f;  // adding and taking it off rounds to a whole number
   x = x > -60.0f ? x : -60.0f;
@@ -66,7 +67,8 @@ Status validate(const SamplingOptions& o, int32_t vocab_size) {
   KL_TRY(check(between(o.repetition_penalty, 0.01f, 100), "repetition_penalty", o.repetition_penalty,
                "between 0.01 and 100"));
   KL_TRY(check(between(o.presence_penalty, -100, 100), "presence_penalty", o.presence_penalty, "between -100 and 100"));
-  KL_TRY(check(between(o.frequency_penalty, -100, 100), "frequency_penalty", o.frequency_penalty, "between -100 and 100"));
+  KL_TRY(
+      check(between(o.frequency_penalty, -100, 100), "frequency_penalty", o.frequency_penalty, "between -100 and 100"));
   KL_TRY(check(o.penalty_window >= -1, "penalty_window", static_cast<float>(o.penalty_window),
                "-1 (all tokens), 0 (none) or a number of tokens"));
   for (const auto& [id, bias] : o.logit_bias) {
@@ -135,8 +137,8 @@ TokenId Sampler::likeliest() const {
   return static_cast<TokenId>(std::find(logits_.begin(), logits_.end(), max_) - logits_.begin());
 }
 
-// Fills candidates_ with what top-k leaves, in an order that is always the same. Where top-k and typical are off, tokens
-// that top-p or min-p would drop anyway are passed over, and total_ counts them: a vocabulary is never sorted.
+// Fills candidates_ with what top-k leaves, in an order that is always the same. Where top-k and typical are off,
+// tokens that top-p or min-p would drop anyway are passed over, and total_ counts them: a vocabulary is never sorted.
 void Sampler::gather() {
   const auto k = static_cast<size_t>(options_.top_k);
   if (k > 0 && k < logits_.size()) return gather_top_k(k);
@@ -200,8 +202,8 @@ uint64_t Sampler::candidate_weight() const {
   return sum;
 }
 
-// Keeps the first candidates, in the order of `before`, that together weigh at least `share` of total_. Finds the last of
-// them by halving: linear in the number of candidates, and none is sorted.
+// Keeps the first candidates, in the order of `before`, that together weigh at least `share` of total_. Finds the last
+// of them by halving: linear in the number of candidates, and none is sorted.
 template <typename Before>
 void Sampler::keep_share(double share, Before before) {
   auto need = std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(share * static_cast<double>(total_))));

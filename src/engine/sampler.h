@@ -8,10 +8,10 @@
 // Each filter sees the probabilities (at temperature 1) of what the filters before it left, renormalized, and leaves at
 // least one token.
 //
-// The draw for a token depends on the seed, on the token's position and on the logits, and on nothing else: a session that
-// was saved and restored goes on as it would have, and so does a request whose batch changes. Probabilities are summed as
-// whole numbers (fixed point, 2^-36 of the likeliest), so that no sum depends on its order: the same seed and logits give
-// the same token on every platform.
+// The draw for a token depends on the seed, on the token's position and on the logits, and on nothing else: a session
+// that was saved and restored goes on as it would have, and so does a request whose batch changes. Probabilities are
+// summed as whole numbers (fixed point, 2^-36 of the likeliest), so that no sum depends on its order: the same seed and
+// logits give the same token on every platform.
 #pragma once
 
 #include <cstdint>
@@ -26,15 +26,16 @@ namespace kinglet {
 
 /// The defaults are those of the program's commands.
 struct SamplingOptions {
-  float temperature = 0.7f;         ///< divides the logits; 0: always the likeliest token; at most 100
-  int32_t top_k = 40;               ///< only the k likeliest; 0: all
-  float top_p = 0.95f;              ///< only the likeliest that hold this probability together; 1: all
-  float min_p = 0.05f;              ///< only those with at least this share of the likeliest one's probability; 0: all
-  float typical_p = 1.0f;           ///< only those nearest to the expected surprise that hold this probability together; 1: all
-  float repetition_penalty = 1.0f;  ///< divides positive logits of tokens in the window, multiplies negative ones; 0.01 to 100; 1: none
-  float presence_penalty = 0.0f;    ///< taken once off the logit of a token in the window; -100 to 100
-  float frequency_penalty = 0.0f;   ///< taken off for each time the token is in the window; -100 to 100
-  int32_t penalty_window = 64;      ///< last tokens, of prompt and answer, that penalties look at; 0: none; -1: all
+  float temperature = 0.7f;  ///< divides the logits; 0: always the likeliest token; at most 100
+  int32_t top_k = 40;        ///< only the k likeliest; 0: all
+  float top_p = 0.95f;       ///< only the likeliest that hold this probability together; 1: all
+  float min_p = 0.05f;       ///< only those with at least this share of the likeliest one's probability; 0: all
+  float typical_p = 1.0f;  ///< only those nearest to the expected surprise that hold this probability together; 1: all
+  float repetition_penalty =
+      1.0f;  ///< divides positive logits of tokens in the window, multiplies negative ones; 0.01 to 100; 1: none
+  float presence_penalty = 0.0f;        ///< taken once off the logit of a token in the window; -100 to 100
+  float frequency_penalty = 0.0f;       ///< taken off for each time the token is in the window; -100 to 100
+  int32_t penalty_window = 64;          ///< last tokens, of prompt and answer, that penalties look at; 0: none; -1: all
   std::map<TokenId, float> logit_bias;  ///< added to a token's logit; minus infinity bans the token
   uint64_t seed = 0;
 };
@@ -47,8 +48,8 @@ class Sampler {
 
   const SamplingOptions& options() const { return options_; }
 
-  /// The token after `tokens` (all of the sequence so far), given its V logits. Errors: invalid_argument where the logit
-  /// bias bans every token. A logit that is not a number counts as banned.
+  /// The token after `tokens` (all of the sequence so far), given its V logits. Errors: invalid_argument where the
+  /// logit bias bans every token. A logit that is not a number counts as banned.
   Result<TokenId> sample(std::span<const float> logits, std::span<const TokenId> tokens);
 
   /// How many tokens the last sample() drew from, after the filters.
@@ -82,7 +83,7 @@ class Sampler {
   std::vector<Candidate> candidates_, scratch_;
   std::vector<TokenId> window_;
   float max_ = 0;       ///< of logits_
-  uint64_t total_ = 0;         ///< weight of all that the filters before left: candidates_, and what gather() passed over
+  uint64_t total_ = 0;  ///< weight of all that the filters before left: candidates_, and what gather() passed over
 };
 
 }  // namespace kinglet

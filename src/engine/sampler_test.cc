@@ -154,8 +154,8 @@ TEST(Sampler, SeedsAreIndependent) {
   double chi2 = 0, chi2_pairs = 0;
   for (const int n : counts) chi2 += (n - 2000.0) * (n - 2000.0) / 2000;
   for (const int n : pairs) chi2_pairs += (n - 200.0) * (n - 200.0) / 200;
-  EXPECT_LT(chi2, 27.9);          // 9 degrees of freedom: p = 0.001
-  EXPECT_LT(chi2_pairs, 148.3);   // 99 of them
+  EXPECT_LT(chi2, 27.9);         // 9 degrees of freedom: p = 0.001
+  EXPECT_LT(chi2_pairs, 148.3);  // 99 of them
 }
 
 TEST(Sampler, ADrawDependsOnSeedAndPositionOnly) {
@@ -233,8 +233,8 @@ TEST(Sampler, BiasHoldsAndBans) {
 
 TEST(Sampler, StrangeLogitsGiveAToken) {
   const float nan = std::numeric_limits<float>::quiet_NaN(), most = std::numeric_limits<float>::max();
-  const std::vector<std::vector<float>> rows = {
-      {nan, 1, 2}, {kInfinity, nan, 0}, {-kInfinity, -kInfinity, 0}, {most, -most, 0}, {most, most, most}, {0, 0, 0}};
+  const std::vector<std::vector<float>> rows = {{nan, 1, 2},      {kInfinity, nan, 0}, {-kInfinity, -kInfinity, 0},
+                                                {most, -most, 0}, {most, most, most},  {0, 0, 0}};
   for (const float temperature : {0.0f, 1e-30f, 1.0f, 100.0f}) {
     for (const int top_k : {0, 1, 2, 3, 50}) {
       for (const float p : {1.0f, 0.5f, 1e-6f}) {
@@ -268,7 +268,8 @@ TEST(Sampler, RefusesWhatMakesNoSense) {
     refused([x](auto& o) { o.typical_p = x; }, "typical_p");
   }
   for (const float x : {-0.1f, 1.1f, nan}) refused([x](auto& o) { o.min_p = x; }, "min_p");
-  for (const float x : {0.0f, -1.0f, 1000.0f, nan}) refused([x](auto& o) { o.repetition_penalty = x; }, "repetition_penalty");
+  for (const float x : {0.0f, -1.0f, 1000.0f, nan})
+    refused([x](auto& o) { o.repetition_penalty = x; }, "repetition_penalty");
   for (const float x : {-101.0f, 101.0f, nan}) {
     refused([x](auto& o) { o.presence_penalty = x; }, "presence_penalty");
     refused([x](auto& o) { o.frequency_penalty = x; }, "frequency_penalty");

@@ -9,13 +9,15 @@
 namespace kinglet {
 
 Result<StopStrings> StopStrings::create(std::vector<std::string> texts) {
-  if (texts.size() > kMost) return error(Code::invalid_argument, "{} stop texts are too many; at most {}", texts.size(), kMost);
+  if (texts.size() > kMost)
+    return error(Code::invalid_argument, "{} stop texts are too many; at most {}", texts.size(), kMost);
   for (const std::string& text : texts) {
     if (text.empty()) return Status(Code::invalid_argument, "a stop text is empty");
     if (text.size() > kLongest) {
       return error(Code::invalid_argument, "a stop text of {} bytes is too long; at most {}", text.size(), kLongest);
     }
-    // Held-back text is cut where a stop text may begin: whole characters come out only if stop texts are whole characters.
+    // Held-back text is cut where a stop text may begin: whole characters come out only if stop texts are whole
+    // characters.
     if (replace_invalid_utf8(text) != text) return Status(Code::invalid_argument, "a stop text is not valid UTF-8");
   }
   return StopStrings(std::move(texts));

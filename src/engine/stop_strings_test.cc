@@ -47,8 +47,15 @@ TEST(StopStrings, NoneLetsEverythingPass) {
 }
 
 TEST(StopStrings, AnyCutGivesTheSame) {
-  const std::string text = "abaababaabcabaab\xC3\xA9" "ababcab";
-  const std::vector<std::vector<std::string>> sets = {{"abc"}, {"aabca", "\xC3\xA9"}, {"zz", "babaabc"}, {"\xC3\xA9" "ab"}, {"nope"}};
+  const std::string text =
+      "abaababaabcabaab\xC3\xA9"
+      "ababcab";
+  const std::vector<std::vector<std::string>> sets = {{"abc"},
+                                                      {"aabca", "\xC3\xA9"},
+                                                      {"zz", "babaabc"},
+                                                      {"\xC3\xA9"
+                                                       "ab"},
+                                                      {"nope"}};
   std::mt19937 random(1);
   for (const auto& set : sets) {
     size_t first = text.size();
