@@ -94,11 +94,12 @@ function(kinglet_test name)
   add_test(NAME ${name} COMMAND ${name})
 endfunction()
 
-# kinglet_cross_tests(DEPENDS libs...): tests/*_test.cc, what crosses folders, as one program that links the libraries.
+# kinglet_cross_tests(DEPENDS libs...): tests/*_test.cc, what crosses folders, and what they share, as one program that
+# links the libraries.
 # It finds the program itself at KINGLET_PROGRAM.
 function(kinglet_cross_tests)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
-  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*_test.cc)
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*.cc)
   if(NOT (KINGLET_TESTS AND KINGLET_HOST_RING AND tests))
     return()
   endif()

@@ -16,7 +16,12 @@ class GgufReader final : public ConfigIo {
   bool is_gguf() const override { return true; }
 
   void integer(int64_t& value, const ConfigKey& key, Need need) override { move(key, need, value, [this](auto& k) { return file_.get_int(k); }); }
-  void real(double& value, const ConfigKey& key, Need need) override { move(key, need, value, [this](auto& k) { return file_.get_float(k); }); }
+  void real(double& value, const ConfigKey& key, Need need) override {
+    double read = value;
+    move(key, need, read, [this](auto& k) { return file_.get_float(k); });
+    if (!std::isfinite(read)) return fail(error(Code::corrupt, "metadata key {} is not a finite number", full(key)));
+    value = read;
+  }
   void flag(bool& value, const ConfigKey& key, Need need) override { move(key, need, value, [this](auto& k) { return file_.get_bool(k); }); }
   void text(std::string& value, const ConfigKey& key, Need need) override { move(key, need, value, [this](auto& k) { return file_.get_string(k); }); }
   void reals(std::vector<float>& value, const ConfigKey& key, Need need) override { list(key, need, value); }
