@@ -34,16 +34,7 @@ class ByteBpe final : public WordModel {
 
   void encode(std::string_view word, EncodeScratch& scratch, std::vector<TokenId>& out) const override {
     if (word.size() == 1) return emit(bytes_[static_cast<uint8_t>(word[0])], word, out);
-    if (word.size() > WordCache::kMaxWord) return merge(word, scratch, out);
-    const uint64_t hash = hash_bytes(word);
-    size_t count = 0;
-    if (const TokenId* known = scratch.cache.find(word, hash, count)) {
-      out.insert(out.end(), known, known + count);
-      return;
-    }
-    const size_t before = out.size();
-    merge(word, scratch, out);
-    scratch.cache.insert(word, hash, std::span(out).subspan(before));
+    scratch.cache.encode(word, out, [&] { merge(word, scratch, out); });
   }
 
  private:

@@ -47,16 +47,7 @@ class Unigram final : public WordModel {
 
  private:
   void encode_word(std::string_view word, EncodeScratch& scratch, std::vector<TokenId>& out) const {
-    if (word.size() > WordCache::kMaxWord) return search(word, scratch, out);
-    const uint64_t hash = hash_bytes(word);
-    size_t count = 0;
-    if (const TokenId* known = scratch.cache.find(word, hash, count)) {
-      out.insert(out.end(), known, known + count);
-      return;
-    }
-    const size_t before = out.size();
-    search(word, scratch, out);
-    scratch.cache.insert(word, hash, std::span(out).subspan(before));
+    scratch.cache.encode(word, out, [&] { search(word, scratch, out); });
   }
 
   void search(std::string_view word, EncodeScratch& scratch, std::vector<TokenId>& out) const {

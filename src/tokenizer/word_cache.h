@@ -18,6 +18,22 @@ class WordCache {
   static constexpr size_t kMaxWord = 30;  ///< bytes
   static constexpr size_t kMaxIds = 8;
 
+  /// Appends the ids of `word`: the remembered ones, or those that `compute` appends, which are remembered then.
+  template <typename Compute>
+  void encode(std::string_view word, std::vector<TokenId>& out, Compute&& compute) {
+    if (word.size() > kMaxWord) return compute();
+    const uint64_t hash = hash_bytes(word);
+    size_t count = 0;
+    if (const TokenId* known = find(word, hash, count)) {
+      out.insert(out.end(), known, known + count);
+      return;
+    }
+    const size_t before = out.size();
+    compute();
+    insert(word, hash, std::span(out).subspan(before));
+  }
+
+ private:
   /// Ids of `word` if they are known. `hash` is hash_bytes(word).
   const TokenId* find(std::string_view word, uint64_t hash, size_t& count) const {
     if (slots_.empty()) return nullptr;
@@ -37,7 +53,6 @@ class WordCache {
     std::memcpy(slot.ids, ids.data(), ids.size_bytes());
   }
 
- private:
   static constexpr size_t kSlots = size_t{1} << 14;  // 1 MiB: what a core's second-level cache holds
   struct alignas(64) Slot {
     uint8_t size = 0;  // 0: empty (words are not)
