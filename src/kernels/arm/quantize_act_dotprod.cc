@@ -8,6 +8,8 @@
 namespace kinglet {
 namespace {
 
+#include "kernels/quantize_act.inl"
+
 void quantize_block(const float* x, ActBlock& out) {
   float32x4_t v[8], largest = vdupq_n_f32(0.0f);
   for (int i = 0; i < 8; ++i) {
@@ -25,21 +27,7 @@ void quantize_block(const float* x, ActBlock& out) {
                     high = vcombine_s16(vqmovn_s32(q[2]), vqmovn_s32(q[3]));
     vst1q_s8(out.q + 16 * half, vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
   }
-  out.scale = magnitude / 127.0f;
-  out.scaled_sum = out.scale * static_cast<float>(sum16[0] + sum16[1]);
-  out.bias = -128 * (sum16[0] + sum16[1]);
-  for (int half = 0; half < 2; ++half) {
-    out.bias16[half] = -128 * sum16[half];
-    out.scaled_sum16[half] = out.scale * static_cast<float>(sum16[half]);
-  }
-  out.unused = 0;
-}
-
-void quantize_rows(const float* x, int64_t x_stride, int64_t T, int64_t K, std::byte* out, size_t out_stride) {
-  for (int64_t t = 0; t < T; ++t) {
-    ActBlock* row = reinterpret_cast<ActBlock*>(out + static_cast<size_t>(t) * out_stride);
-    for (int64_t b = 0; b < K / kActBlock; ++b) quantize_block(x + t * x_stride + b * kActBlock, row[b]);
-  }
+  set_sums(magnitude, sum16, out);
 }
 
 }  // namespace

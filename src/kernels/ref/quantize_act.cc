@@ -7,6 +7,8 @@
 namespace kinglet {
 namespace {
 
+#include "kernels/quantize_act.inl"
+
 void quantize_block(const float* x, ActBlock& out) {
   float largest = 0;
   for (int i = 0; i < kActBlock; ++i) {
@@ -19,21 +21,7 @@ void quantize_block(const float* x, ActBlock& out) {
     out.q[i] = static_cast<int8_t>(std::nearbyint(x[i] * inverse));
     sum16[i / 16] += out.q[i];
   }
-  out.scale = largest / 127.0f;
-  out.scaled_sum = out.scale * static_cast<float>(sum16[0] + sum16[1]);
-  out.bias = -128 * (sum16[0] + sum16[1]);
-  for (int half = 0; half < 2; ++half) {
-    out.bias16[half] = -128 * sum16[half];
-    out.scaled_sum16[half] = out.scale * static_cast<float>(sum16[half]);
-  }
-  out.unused = 0;
-}
-
-void quantize_rows(const float* x, int64_t x_stride, int64_t T, int64_t K, std::byte* out, size_t out_stride) {
-  for (int64_t t = 0; t < T; ++t) {
-    ActBlock* row = reinterpret_cast<ActBlock*>(out + static_cast<size_t>(t) * out_stride);
-    for (int64_t b = 0; b < K / kActBlock; ++b) quantize_block(x + t * x_stride + b * kActBlock, row[b]);
-  }
+  set_sums(largest, sum16, out);
 }
 
 size_t quantized_row_bytes(int64_t K) { return static_cast<size_t>(K / kActBlock) * sizeof(ActBlock); }

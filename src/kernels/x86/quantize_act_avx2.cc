@@ -8,6 +8,8 @@
 namespace kinglet {
 namespace {
 
+#include "kernels/quantize_act.inl"
+
 inline float largest_of(__m256 v) {
   __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   m = _mm_max_ps(m, _mm_movehl_ps(m, m));
@@ -37,21 +39,7 @@ void quantize_block(const float* x, ActBlock& out) {
   const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q), _mm256_permutevar8x32_epi32(bytes, order));
-  out.scale = magnitude / 127.0f;
-  out.scaled_sum = out.scale * static_cast<float>(sum16[0] + sum16[1]);
-  out.bias = -128 * (sum16[0] + sum16[1]);
-  for (int half = 0; half < 2; ++half) {
-    out.bias16[half] = -128 * sum16[half];
-    out.scaled_sum16[half] = out.scale * static_cast<float>(sum16[half]);
-  }
-  out.unused = 0;
-}
-
-void quantize_rows(const float* x, int64_t x_stride, int64_t T, int64_t K, std::byte* out, size_t out_stride) {
-  for (int64_t t = 0; t < T; ++t) {
-    ActBlock* row = reinterpret_cast<ActBlock*>(out + static_cast<size_t>(t) * out_stride);
-    for (int64_t b = 0; b < K / kActBlock; ++b) quantize_block(x + t * x_stride + b * kActBlock, row[b]);
-  }
+  set_sums(magnitude, sum16, out);
 }
 
 }  // namespace
