@@ -14,10 +14,6 @@ inline constexpr Names kOutputHead{"output", "lm_head"};
 /// Widths, context, norm epsilon, rope, and whether the head is tied. Checks that what it read can be a model.
 void decoder_config(ConfigIo& io, Hyper& hyper);
 
-struct QueryKeyValue {
-  SlotId q, k, v;
-};
-
 /// down(op(gate(x)) * up(x)) with ffn_gate, ffn_up, ffn_down.
 SlotId gated_feed_forward(Builder& b, SlotId x, Op op, const Hyper& h);
 /// Final norm, rows of the outputs, output head, divided by the logit scale, softcapped.

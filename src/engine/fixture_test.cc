@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "engine/score.h"
 #include "engine/session.h"
 
 namespace kinglet {
@@ -148,8 +149,7 @@ TEST_P(DecoderFixture, GreedyIsTransformersTokenForToken) {
   Session session(*at_.runner);
   ASSERT_TRUE(session.append(std::span(want).first(12)).ok());
   for (size_t i = 12; i < want.size(); ++i) {
-    const auto logits = session.next_logits();
-    const auto best = static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    const TokenId best = best_token(session.next_logits());
     ASSERT_EQ(best, want[i]) << "position " << i;
     ASSERT_TRUE(session.append({&best, 1}).ok());
   }

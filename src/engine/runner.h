@@ -52,7 +52,6 @@ class Runner {
   Status run(std::span<const BatchPart> parts);
   /// Row `i` of the last batch's outputs: V logits, until the next run().
   std::span<const float> logits(int64_t i) const;
-  std::span<const float> hidden(int64_t i) const;
 
  private:
   Runner(const Model& model, int threads) : model_(model), pool_(threads) {}

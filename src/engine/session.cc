@@ -40,18 +40,12 @@ std::span<const std::byte> bytes_of(const std::vector<T>& v) { return std::as_by
 
 bool Session::wants_long_rope(int64_t length) const { return length > runner_->model().original_context(); }
 
-void Session::expect_length(int64_t length) {
-  if (kv_.length() > 0) return;
-  long_rope_ = wants_long_rope(length);
-  long_rope_fixed_ = true;
-}
-
 Status Session::append(std::span<const TokenId> tokens, const Progress& progress) {
   if (tokens.empty()) return ok_status();
   const int64_t total = length() + static_cast<int64_t>(tokens.size());
   if (total > runner_->context())
     return error(Code::out_of_range, "the context is full: {} tokens and {} more do not fit into {}", length(), tokens.size(), runner_->context());
-  const bool long_rope = long_rope_fixed_ ? long_rope_ : wants_long_rope(total);
+  const bool long_rope = wants_long_rope(total);
   // Everything that is not in the cache (after a change of factors or a lost window) is evaluated again.
   if (long_rope != long_rope_) kv_.clear();
   long_rope_ = long_rope;

@@ -28,9 +28,6 @@ class Session {
   using Progress = std::function<bool(int64_t done, int64_t total)>;
   Status append(std::span<const TokenId> tokens, const Progress& progress = {});
 
-  /// Fixes longrope's factors for a sequence that will be `length` long, before the first token.
-  void expect_length(int64_t length);
-
   /// V logits for the token after the last; empty before the first append.
   std::span<const float> next_logits() const { return logits_; }
 
@@ -53,7 +50,6 @@ class Session {
   std::vector<TokenId> tokens_;
   std::vector<float> logits_;
   bool long_rope_ = false;
-  bool long_rope_fixed_ = false;
 };
 
 }  // namespace kinglet

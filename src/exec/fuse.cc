@@ -109,7 +109,7 @@ class Fuser {
     return true;
   }
 
-  // [head norm] rope of q, [head norm] rope of k, attention(q, k, v): all but the attention in one pass over tokens.
+  // [head norm] rope of q, [head norm] rope of k, where the attention of these two follows: one pass over tokens, which also stores k and v.
   void try_rope_store(Launch& launch, size_t first) const {
     Launch wide{.kind = LaunchKind::rope_store};
     size_t i = first;
@@ -121,9 +121,7 @@ class Fuser {
       out = step(i).out;
       push(wide, i++);
     }
-    // Program order may also be: linear q, k, v first, then norms in pairs; both end in the attention of these two.
     if (!is(i, Op::attention) || step(i).in[0] != turned[0] || step(i).in[1] != turned[1] || !used_once(turned[1])) return;
-    push(wide, i);
     launch = wide;
   }
 
@@ -157,16 +155,8 @@ size_t fuse(const Program& program, std::span<const ParamData> params, const Ker
         launches[count - 1].quantize_out = true;
         launch.quantize_in = false;
       }
-    } else if (launch.kind == LaunchKind::rope_store) {
-      // The last step pushed is the attention, which is a launch of its own.
-      --launch.count;
-      launches[count++] = launch;
-      Launch attention{.kind = LaunchKind::attention, .stored = true};
-      attention.steps[attention.count++] = launch.steps[launch.count];
-      launches[count++] = attention;
-      i = static_cast<size_t>(launch.steps[launch.count]) + 1;
-      continue;
     }
+    launch.stored = launch.kind == LaunchKind::attention && count > 0 && launches[count - 1].kind == LaunchKind::rope_store;
     launches[count++] = launch;
     i = static_cast<size_t>(launch.steps[launch.count - 1]) + 1;
   }

@@ -21,14 +21,4 @@ SlotPlace place_of(const Program& program, SlotId slot) {
   return {slot, column};
 }
 
-int64_t linear_macs_per_token(const Program& program) {
-  int64_t macs = 0;
-  for (const Step& step : program.steps) {
-    if (step.op != Op::linear) continue;
-    const Shape& shape = program.params[static_cast<size_t>(step.weight)].shape;
-    macs += shape[0] * shape[1];
-  }
-  return macs;
-}
-
 }  // namespace kinglet

@@ -114,7 +114,4 @@ SlotPlace place_of(const Program& program, SlotId slot);
 /// Errors: invalid_argument, "step 12 (linear): weight is (64, 32), input is 48 wide".
 Status validate(const Program& program);
 
-/// Multiply-adds of one token through all linear steps (attention not counted): for plans and progress.
-int64_t linear_macs_per_token(const Program& program);
-
 }  // namespace kinglet
