@@ -1,6 +1,7 @@
 // Remembers the ids of short words: text repeats itself, so most words of a long text are answered by one cache line.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -50,7 +51,7 @@ class WordCache {
     slot.size = static_cast<uint8_t>(word.size());
     slot.count = static_cast<uint8_t>(ids.size());
     std::memcpy(slot.word, word.data(), word.size());
-    std::memcpy(slot.ids, ids.data(), ids.size_bytes());
+    std::copy(ids.begin(), ids.end(), slot.ids);  // there may be none, and then data() may be null
   }
 
   static constexpr size_t kSlots = size_t{1} << 14;  // 1 MiB: what a core's second-level cache holds

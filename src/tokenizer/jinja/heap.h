@@ -37,12 +37,16 @@ class Heap {
   }
   void give_back(uint64_t bytes) { memory_ -= bytes; }
 
-  /// One level of recursion, in the template or in its values, for the life of the Level.
+  /// One level of recursion, in the template or in its values, for the life of the Level. Levels differ in how much of the
+  /// processor's stack they take, and sanitizers multiply it, so the bytes are bounded as well as the count.
   class Level {
    public:
     explicit Level(Heap& heap) : heap_(heap) {
       // Rendering recurses a few frames for each level that the source or a call nests.
-      if (++heap_.depth_ > 8 * heap_.limits_.max_depth) {
+      const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+      if (heap_.depth_ == 0) heap_.stack_base_ = here;
+      const uintptr_t used = here < heap_.stack_base_ ? heap_.stack_base_ - here : here - heap_.stack_base_;
+      if (++heap_.depth_ > 8 * heap_.limits_.max_depth || used > kMaxStackBytes) {
         --heap_.depth_;
         raise_limit("RecursionError: the template nests calls too deeply");
       }
@@ -56,10 +60,13 @@ class Heap {
   };
 
  private:
+  static constexpr uintptr_t kMaxStackBytes = uintptr_t{4} << 20;  // half of what a thread usually has
+
   TemplateLimits limits_;
   uint64_t steps_ = 0;
   uint64_t memory_ = 0;
   int depth_ = 0;
+  uintptr_t stack_base_ = 0;  // of the outermost Level
 };
 
 /// What values share: it gives its memory back when the last value lets go.
