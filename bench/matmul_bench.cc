@@ -37,7 +37,8 @@ Memory packed_weight(const KernelTable& table, DType type, int64_t N, int64_t K)
   std::vector<float> x(static_cast<size_t>(kPanelRows * K));
   for (float& v : x) v = normal(random);
   std::vector<std::byte> rows(bytes * kPanelRows);
-  for (int r = 0; r < kPanelRows; ++r) quantize_row(type)(x.data() + r * K, K, rows.data() + static_cast<size_t>(r) * bytes);
+  for (int r = 0; r < kPanelRows; ++r)
+    quantize_row(type)(x.data() + r * K, K, rows.data() + static_cast<size_t>(r) * bytes);
   Memory panels = allocate(bytes * static_cast<size_t>(N));
   const WeightKernels& k = table.weights[static_cast<size_t>(type)];
   for (int64_t p = 0; p < N / kPanelRows; ++p)
@@ -78,7 +79,8 @@ void pack(benchmark::State& state, const KernelTable* table, DType type) {
   const Memory rows = allocate(bytes * N), panel = allocate(bytes * kPanelRows);
   for (auto _ : state) {
     for (int64_t n = 0; n < N; n += kPanelRows)
-      table->weights[static_cast<size_t>(type)].pack(rows.get() + static_cast<size_t>(n) * bytes, bytes, kPanelRows, K, panel.get());
+      table->weights[static_cast<size_t>(type)].pack(rows.get() + static_cast<size_t>(n) * bytes, bytes, kPanelRows, K,
+                                                     panel.get());
     benchmark::ClobberMemory();
   }
   state.counters["GB/s"] =
@@ -104,7 +106,8 @@ __attribute__((target("avx512f"))) void read_bandwidth(benchmark::State& state) 
     __m512i sum[4] = {};
     constexpr size_t kStream = kBytes / 4;  // four streams, as panels do
     for (size_t i = 0; i < kStream; i += 64)
-      for (size_t s = 0; s < 4; ++s) sum[s] = _mm512_or_si512(sum[s], _mm512_load_si512(memory.get() + s * kStream + i));
+      for (size_t s = 0; s < 4; ++s)
+        sum[s] = _mm512_or_si512(sum[s], _mm512_load_si512(memory.get() + s * kStream + i));
     benchmark::DoNotOptimize(sum);
   }
   state.counters["GB/s"] = benchmark::Counter(kBytes * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
@@ -121,14 +124,14 @@ __attribute__((target("avx512f"))) void read_bandwidth(benchmark::State& state) 
 #define KL_MADDUBS(j) "vpmaddubsw %12, %13, %%ymm15\nvpaddw %%ymm15, %" #j ", %" #j "\n"
 
 /// `operations` of one instruction, two for each multiply-add.
-#define KL_PEAK(name, isa, Vector, op, operations)                                                            \
-  __attribute__((target(isa))) void name(benchmark::State& state) {                                          \
-    Vector acc[12] = {}, a = {}, b = {};                                                                     \
-    constexpr int64_t kRounds = 4096;                                                                        \
-    for (auto _ : state)                                                                                     \
-      for (int64_t i = 0; i < kRounds; ++i) KL_CHAINS(op, acc);                                              \
-    state.counters["GOP/s"] =                                                                                \
-        benchmark::Counter(1e-9 * (operations) * 12 * kRounds, benchmark::Counter::kIsIterationInvariantRate); \
+#define KL_PEAK(name, isa, Vector, op, operations) \
+  __attribute__((target(isa))) void name(benchmark::State& state) { \
+    Vector acc[12] = {}, a = {}, b = {}; \
+    constexpr int64_t kRounds = 4096; \
+    for (auto _ : state) \
+      for (int64_t i = 0; i < kRounds; ++i) KL_CHAINS(op, acc); \
+    state.counters["GOP/s"] = \
+        benchmark::Counter(1e-9 * (operations)*12 * kRounds, benchmark::Counter::kIsIterationInvariantRate); \
   }
 KL_PEAK(peak_vnni, "avx512f,avx512vnni", __m512i, KL_VNNI, 128)
 KL_PEAK(peak_fma, "avx512f", __m512, KL_FMA, 32)

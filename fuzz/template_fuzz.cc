@@ -33,6 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto compiled = kinglet::ChatTemplate::compile(source, limits);
   if (!compiled.ok()) return 0;
   const auto text = compiled->render(conversation(), 1768478400);
-  if (text.ok() ? text->size() > limits.max_output_bytes : text.status().code() == kinglet::Code::internal) std::abort();
+  if (text.ok() ? text->size() > limits.max_output_bytes : text.status().code() == kinglet::Code::internal)
+    std::abort();
   return 0;
 }

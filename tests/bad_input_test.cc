@@ -38,8 +38,12 @@ Outcome run(std::vector<std::string> words) {
   return outcome;
 }
 
-std::vector<std::string> logits(const std::string& model) { return {"logits", model, "--ids", "1,5,9", "--threads", "1"}; }
-std::vector<std::string> inspect(const std::string& model) { return {"inspect", model, "--threads", "1", "--tensors", "--program"}; }
+std::vector<std::string> logits(const std::string& model) {
+  return {"logits", model, "--ids", "1,5,9", "--threads", "1"};
+}
+std::vector<std::string> inspect(const std::string& model) {
+  return {"inspect", model, "--threads", "1", "--tensors", "--program"};
+}
 std::vector<std::string> tokenize(const std::string& model) { return {"tokenize", model, "ab ab \xFF"}; }
 
 /// "kinglet COMMAND: text" on one line, without anything that steers a terminal.
@@ -153,16 +157,19 @@ TEST_F(BadInput, GgufMetadata) {
     SCOPED_TRACE(fmt::format("{} (alternative {})", key, value.index()));
     expect_refused(gguf({.set = {{key, value}}}));
   }
-  for (const char* key : {"general.architecture", "llama.context_length", "llama.embedding_length", "llama.block_count",
-                          "llama.feed_forward_length", "llama.attention.head_count", "llama.attention.layer_norm_rms_epsilon"}) {
+  for (const char* key :
+       {"general.architecture", "llama.context_length", "llama.embedding_length", "llama.block_count",
+        "llama.feed_forward_length", "llama.attention.head_count", "llama.attention.layer_norm_rms_epsilon"}) {
     SCOPED_TRACE(key);
     expect_refused(gguf({.without = {key}}));
   }
 }
 
 TEST_F(BadInput, WhatIsNotSupportedIsInspectedAndNotRun) {
-  for (const std::string& model : {gguf({.set = {{"llama.attention.value_length", uint32_t{4}}}}),
-                                   folder({.config = [](Json& config) { config["rope_scaling"] = {{"rope_type", "unheard-of"}, {"factor", 2}}; }})}) {
+  for (const std::string& model :
+       {gguf({.set = {{"llama.attention.value_length", uint32_t{4}}}}), folder({.config = [](Json& config) {
+          config["rope_scaling"] = {{"rope_type", "unheard-of"}, {"factor", 2}};
+        }})}) {
     expect_one_line(run(logits(model)));
     EXPECT_EQ(run(inspect(model)).code, 0);
   }
@@ -219,7 +226,8 @@ TEST_F(BadInput, GgufTensors) {
 
 TEST_F(BadInput, WeightsThatAreNotNumbers) {
   for (const float bad : {kNan, std::numeric_limits<float>::infinity()}) {
-    for (const char* name : {"blk.0.attn_norm.weight", "blk.1.ffn_down.weight", "blk.0.attn_v.weight", "output_norm.weight"}) {
+    for (const char* name :
+         {"blk.0.attn_norm.weight", "blk.1.ffn_down.weight", "blk.0.attn_v.weight", "output_norm.weight"}) {
       SCOPED_TRACE(name);
       expect_one_line(run(logits(gguf({.tensor = [&](TinyTensor& t) {
         if (t.name == name) t.values[3] = bad;
@@ -257,19 +265,38 @@ TEST_F(BadInput, GgufFlipped) {
 
 TEST_F(BadInput, Configuration) {
   const std::pair<const char*, const char*> cases[] = {
-      {"architectures", "[]"},          {"architectures", "\"LlamaForCausalLM\""}, {"architectures", "[5]"},
-      {"hidden_size", "0"},             {"hidden_size", "-32"},                    {"hidden_size", "33"},
-      {"hidden_size", "\"32\""},        {"hidden_size", "1e300"},                  {"hidden_size", "18446744073709551615"},
-      {"num_hidden_layers", "1000000000"}, {"num_hidden_layers", "1.5"},           {"num_hidden_layers", "null"},
-      {"num_attention_heads", "0"},     {"num_attention_heads", "5"},              {"num_key_value_heads", "3"},
-      {"num_key_value_heads", "0"},     {"head_dim", "7"},                         {"head_dim", "100000000"},
-      {"max_position_embeddings", "1099511627776"}, {"max_position_embeddings", "-1"}, {"vocab_size", "1099511627776"},
-      {"vocab_size", "5"},              {"rms_norm_eps", "\"small\""},             {"rms_norm_eps", "-1"},
-      {"rope_theta", "0"},              {"rope_theta", "-1"},                      {"rope_theta", "[]"},
+      {"architectures", "[]"},
+      {"architectures", "\"LlamaForCausalLM\""},
+      {"architectures", "[5]"},
+      {"hidden_size", "0"},
+      {"hidden_size", "-32"},
+      {"hidden_size", "33"},
+      {"hidden_size", "\"32\""},
+      {"hidden_size", "1e300"},
+      {"hidden_size", "18446744073709551615"},
+      {"num_hidden_layers", "1000000000"},
+      {"num_hidden_layers", "1.5"},
+      {"num_hidden_layers", "null"},
+      {"num_attention_heads", "0"},
+      {"num_attention_heads", "5"},
+      {"num_key_value_heads", "3"},
+      {"num_key_value_heads", "0"},
+      {"head_dim", "7"},
+      {"head_dim", "100000000"},
+      {"max_position_embeddings", "1099511627776"},
+      {"max_position_embeddings", "-1"},
+      {"vocab_size", "1099511627776"},
+      {"vocab_size", "5"},
+      {"rms_norm_eps", "\"small\""},
+      {"rms_norm_eps", "-1"},
+      {"rope_theta", "0"},
+      {"rope_theta", "-1"},
+      {"rope_theta", "[]"},
       {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 0}"},
       {"rope_scaling", "{\"rope_type\": \"linear\", \"factor\": -3}"},
       {"rope_scaling", "{\"rope_type\": \"longrope\", \"long_factor\": [1], \"short_factor\": [\"x\"]}"},
-      {"intermediate_size", "65"},      {"intermediate_size", "9223372036854775807"},
+      {"intermediate_size", "65"},
+      {"intermediate_size", "9223372036854775807"},
   };
   for (const auto& [key, value] : cases) {
     SCOPED_TRACE(fmt::format("{}: {}", key, value));
@@ -279,8 +306,8 @@ TEST_F(BadInput, Configuration) {
 
 TEST_F(BadInput, ConfigurationThatIsNoObject) {
   const std::string model = folder({});
-  for (const std::string& text : {std::string(), std::string("{"), std::string("[]"), std::string("null"), std::string("\xFF\xFE"),
-                                  std::string(100'000, '['), std::string("{\"a\": 1e999}")}) {
+  for (const std::string& text : {std::string(), std::string("{"), std::string("[]"), std::string("null"),
+                                  std::string("\xFF\xFE"), std::string(100'000, '['), std::string("{\"a\": 1e999}")}) {
     put(join_path(model, "config.json"), text);
     SCOPED_TRACE(text.substr(0, 20));
     expect_refused(model);
@@ -322,11 +349,13 @@ TEST_F(BadInput, FolderFilesCutShortAndFlipped) {
 
 TEST_F(BadInput, TokenizerJson) {
   const std::string model = folder({});
-  for (const char* text :
-       {"{}", "{\"model\": 3}", "{\"model\": {\"type\": \"Unigram\"}}", "{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", \"b\"]]}}",
-        "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"ab\"]}}", "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": -1}, \"merges\": []}}",
-        "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 4000000000}, \"merges\": []}}", "{\"model\": {\"type\": \"Mystery\", \"vocab\": {}}}",
-        "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": \"b\"}}}"}) {
+  for (const char* text : {"{}", "{\"model\": 3}", "{\"model\": {\"type\": \"Unigram\"}}",
+                           "{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", \"b\"]]}}",
+                           "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"ab\"]}}",
+                           "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": -1}, \"merges\": []}}",
+                           "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 4000000000}, \"merges\": []}}",
+                           "{\"model\": {\"type\": \"Mystery\", \"vocab\": {}}}",
+                           "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": \"b\"}}}"}) {
     SCOPED_TRACE(text);
     put(join_path(model, "tokenizer.json"), text);
     expect_one_line(run(tokenize(model)));
@@ -336,7 +365,8 @@ TEST_F(BadInput, TokenizerJson) {
 TEST_F(BadInput, AnIndexThatLeavesItsFolder) {
   const std::string model = folder({});
   std::filesystem::rename(join_path(model, "model.safetensors"), folder_.file("outside.safetensors"));
-  put(join_path(model, "model.safetensors.index.json"), R"({"weight_map": {"model.norm.weight": "../outside.safetensors"}})");
+  put(join_path(model, "model.safetensors.index.json"),
+      R"({"weight_map": {"model.norm.weight": "../outside.safetensors"}})");
   expect_refused(model);
 }
 
@@ -354,7 +384,8 @@ Outcome shell(const std::string& script) {
 
 TEST_F(BadInput, FoldersThatCannotBeWritten) {
   const std::string model = gguf({});
-  const std::string absent = folder_.file("no/such/folder/logits.safetensors"), under_a_file = join_path(model, "logits.safetensors");
+  const std::string absent = folder_.file("no/such/folder/logits.safetensors"),
+                    under_a_file = join_path(model, "logits.safetensors");
   for (const std::string& out : {absent, under_a_file}) {
     auto words = logits(model);
     words.insert(words.end(), {"--top", "0", "--out", out});
@@ -367,7 +398,8 @@ TEST_F(BadInput, AFullDiskLeavesNoHalfFile) {
   const std::string model = gguf({}), out = folder_.file("full/logits.safetensors");
   std::filesystem::create_directories(folder_.file("full"));
   // A limit on the size of files stands for the disk: writes beyond it fail as they do there.
-  expect_one_line(shell(fmt::format("trap '' XFSZ; ulimit -f 1; {} logits {} --ids 1,2,3,4,5 --top 0 --out {}", KINGLET_PROGRAM, model, out)));
+  expect_one_line(shell(fmt::format("trap '' XFSZ; ulimit -f 1; {} logits {} --ids 1,2,3,4,5 --top 0 --out {}",
+                                    KINGLET_PROGRAM, model, out)));
   EXPECT_TRUE(std::filesystem::is_empty(folder_.file("full")));
 }
 

@@ -16,9 +16,9 @@ namespace kinglet {
 namespace {
 
 struct RealModel {
-  std::string name;         ///< of the file, less .gguf
-  double most_difference;   ///< mean |difference of the reference's top log probability|
-  double least_agreement;   ///< of the most probable token, percent
+  std::string name;        ///< of the file, less .gguf
+  double most_difference;  ///< mean |difference of the reference's top log probability|
+  double least_agreement;  ///< of the most probable token, percent
 };
 
 void PrintTo(const RealModel& model, std::ostream* out) { *out << model.name; }
@@ -85,7 +85,8 @@ class RealModelAccuracy : public testing::TestWithParam<std::tuple<RealModel, st
     for (size_t i = adds_bos_ ? 0 : 1; i < r.ids.size(); ++i) {
       const auto logits = runner_->logits(static_cast<int64_t>(i));
       const TokenScore best = r.top[i][0];
-      const bool same = best_token(logits) == best.id, clear = best.log_probability - r.top[i][1].log_probability > kClearLead;
+      const bool same = best_token(logits) == best.id,
+                 clear = best.log_probability - r.top[i][1].log_probability > kClearLead;
       into.difference += std::abs(log_probability(logits, best.id) - best.log_probability);
       ++into.positions;
       into.same += same ? 1 : 0;
@@ -108,9 +109,11 @@ TEST_P(RealModelAccuracy, LogProbabilitiesAreTransformers) {
   const RealModel& real = std::get<0>(GetParam());
   const double difference = all.difference / static_cast<double>(all.positions);
   const double agreement = 100.0 * static_cast<double>(all.same) / static_cast<double>(all.positions);
-  std::printf("%s, %s kernels: mean difference %.4f (at most %.3f), same best token %.2f %% (at least %.0f %%), %lld of %lld clear ones\n",
-              real.name.c_str(), model_->kernels().name, difference, real.most_difference, agreement, real.least_agreement,
-              static_cast<long long>(all.clear_same), static_cast<long long>(all.clear));
+  std::printf(
+      "%s, %s kernels: mean difference %.4f (at most %.3f), same best token %.2f %% (at least %.0f %%), %lld of %lld "
+      "clear ones\n",
+      real.name.c_str(), model_->kernels().name, difference, real.most_difference, agreement, real.least_agreement,
+      static_cast<long long>(all.clear_same), static_cast<long long>(all.clear));
   EXPECT_LE(difference, real.most_difference);
   EXPECT_GE(agreement, real.least_agreement);
   EXPECT_EQ(all.clear_same, all.clear);
@@ -128,7 +131,8 @@ TEST_P(RealModelAccuracy, GreedyTokensAgreeWhereTheLeadIsClear) {
     for (const TokenId want : r.greedy) {
       const auto logits = session.next_logits();
       const TokenId best = best_token(logits);
-      const double lead = static_cast<double>(logits[static_cast<size_t>(best)]) - static_cast<double>(logits[static_cast<size_t>(want)]);
+      const double lead = static_cast<double>(logits[static_cast<size_t>(best)]) -
+                          static_cast<double>(logits[static_cast<size_t>(want)]);
       EXPECT_LE(lead, kRounding) << "after " << session.length() << " tokens: " << best << " instead of " << want;
       ++total;
       same += best == want ? 1 : 0;
@@ -136,8 +140,8 @@ TEST_P(RealModelAccuracy, GreedyTokensAgreeWhereTheLeadIsClear) {
       ASSERT_TRUE(status.ok()) << status.text();
     }
   }
-  std::printf("%s, %s kernels: %lld of %lld greedy tokens\n", std::get<0>(GetParam()).name.c_str(), model_->kernels().name,
-              static_cast<long long>(same), static_cast<long long>(total));
+  std::printf("%s, %s kernels: %lld of %lld greedy tokens\n", std::get<0>(GetParam()).name.c_str(),
+              model_->kernels().name, static_cast<long long>(same), static_cast<long long>(total));
 }
 
 // The reference row computes the same numbers, minutes slower: the tiny models hold it.
@@ -155,7 +159,8 @@ INSTANTIATE_TEST_SUITE_P(RealModels, RealModelAccuracy,
                                           testing::ValuesIn(fast_kernels())),
                          [](const auto& param_info) {
                            std::string name = std::get<0>(param_info.param).name + "_" + std::get<1>(param_info.param);
-                           std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+                           std::replace_if(
+                               name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
                            return name;
                          });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RealModelAccuracy);

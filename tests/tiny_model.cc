@@ -29,7 +29,8 @@ Hyper tiny_hyper() {
 std::vector<TinyTensor> tiny_tensors(bool gguf, const Damage& damage) {
   const Hyper h = tiny_hyper();
   Builder builder(h, gguf);
-  const auto found = std::find_if(architectures().begin(), architectures().end(), [](const Architecture& a) { return a.name == "llama"; });
+  const auto found = std::find_if(architectures().begin(), architectures().end(),
+                                  [](const Architecture& a) { return a.name == "llama"; });
   const auto program = found->build(builder, h);
   EXPECT_TRUE(program.ok()) << program.status().text();
   std::mt19937 random(11);
@@ -51,7 +52,10 @@ struct Pieces {
   Pieces() {
     for (int b = 0; b < 256; ++b) add(fmt::format("<0x{:02X}>", b), 0, 6);
     float score = -1;
-    for (const char* piece : {"\xE2\x96\x81", "a", "b", "ab", "\xE2\x96\x81" "ab"}) add(piece, score--, 1);
+    for (const char* piece : {"\xE2\x96\x81", "a", "b", "ab",
+                              "\xE2\x96\x81"
+                              "ab"})
+      add(piece, score--, 1);
   }
   void add(std::string text, float score, int32_t type) {
     tokens.push_back(std::move(text));
@@ -105,7 +109,9 @@ std::string tiny_tokenizer() {
   Json vocab = Json::array();
   const Pieces p;
   for (size_t i = 0; i < p.tokens.size(); ++i) vocab.push_back({p.tokens[i], p.scores[i]});
-  return Json{{"model", {{"type", "Unigram"}, {"unk_id", 0}, {"byte_fallback", true}, {"vocab", vocab}}}, {"added_tokens", Json::array()}}.dump();
+  return Json{{"model", {{"type", "Unigram"}, {"unk_id", 0}, {"byte_fallback", true}, {"vocab", vocab}}},
+              {"added_tokens", Json::array()}}
+      .dump();
 }
 
 }  // namespace

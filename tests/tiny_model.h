@@ -20,10 +20,10 @@ struct TinyTensor {
 
 /// What a damaged copy differs in; empty: a model that runs.
 struct Damage {
-  std::map<std::string, gguf::Value> set;                    ///< GGUF metadata, replaced or added
-  std::vector<std::string> without;                          ///< GGUF metadata, left out
-  std::function<void(Json& config)> config;                  ///< of config.json
-  std::function<bool(TinyTensor& tensor)> tensor;            ///< may change a tensor; false leaves it out
+  std::map<std::string, gguf::Value> set;          ///< GGUF metadata, replaced or added
+  std::vector<std::string> without;                ///< GGUF metadata, left out
+  std::function<void(Json& config)> config;        ///< of config.json
+  std::function<bool(TinyTensor& tensor)> tensor;  ///< may change a tensor; false leaves it out
 };
 
 inline constexpr int64_t kTinyVocabulary = 264;

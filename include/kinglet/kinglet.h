@@ -70,8 +70,8 @@ static inline void kinglet_model_options_init(kinglet_model_options* options) {
 }
 
 /** Opens a model: a name that `kinglet pull` fetched, a GGUF file or a Hugging Face directory. `options` may be NULL. */
-KINGLET_API kinglet_code kinglet_model_open(const char* name, const kinglet_model_options* options, kinglet_model** model,
-                                            kinglet_error* error);
+KINGLET_API kinglet_code kinglet_model_open(const char* name, const kinglet_model_options* options,
+                                            kinglet_model** model, kinglet_error* error);
 KINGLET_API void kinglet_model_close(kinglet_model* model);
 
 KINGLET_API const char* kinglet_model_architecture(const kinglet_model* model); /**< e.g. "qwen2"; lives as the model */
@@ -90,8 +90,9 @@ enum {
 
 /** Tokens of `text`. `*count` becomes how many there are; where that is more than `capacity`, nothing is written to
  *  `tokens` and KINGLET_OUT_OF_RANGE returned. A first call with capacity 0 asks for the count. */
-KINGLET_API kinglet_code kinglet_tokenize(const kinglet_model* model, const char* text, size_t text_size, uint32_t flags,
-                                          kinglet_token* tokens, size_t capacity, size_t* count, kinglet_error* error);
+KINGLET_API kinglet_code kinglet_tokenize(const kinglet_model* model, const char* text, size_t text_size,
+                                          uint32_t flags, kinglet_token* tokens, size_t capacity, size_t* count,
+                                          kinglet_error* error);
 
 /** Text of tokens, not ended by NUL; sizes as in kinglet_tokenize. */
 KINGLET_API kinglet_code kinglet_detokenize(const kinglet_model* model, const kinglet_token* tokens, size_t count,
@@ -120,19 +121,19 @@ static inline void kinglet_session_options_init(kinglet_session_options* options
 
 /** How to choose each next token, and when to stop. */
 typedef struct kinglet_sampling {
-  size_t size;               /**< set by kinglet_sampling_init */
-  int32_t max_tokens;        /**< at most this many; 0: until the context is full */
-  int32_t top_k;             /**< among the k likeliest; 0: among all */
-  float temperature;         /**< 0: always the likeliest */
-  float top_p;               /**< among the likeliest that hold this probability together; 1: among all */
-  float min_p;               /**< at least this share of the likeliest one's probability; 0: among all */
-  float typical_p;           /**< nearest to the expected surprise, holding this probability together; 1: among all */
-  float repetition_penalty;  /**< 1: none */
-  float presence_penalty;    /**< 0: none */
-  float frequency_penalty;   /**< 0: none */
-  int32_t penalty_window;    /**< how many last tokens the penalties look at; -1: all */
-  uint64_t seed;             /**< the same seed and input give the same answer */
-  const char* const* stops;  /**< texts that end the answer; they are not part of it */
+  size_t size;              /**< set by kinglet_sampling_init */
+  int32_t max_tokens;       /**< at most this many; 0: until the context is full */
+  int32_t top_k;            /**< among the k likeliest; 0: among all */
+  float temperature;        /**< 0: always the likeliest */
+  float top_p;              /**< among the likeliest that hold this probability together; 1: among all */
+  float min_p;              /**< at least this share of the likeliest one's probability; 0: among all */
+  float typical_p;          /**< nearest to the expected surprise, holding this probability together; 1: among all */
+  float repetition_penalty; /**< 1: none */
+  float presence_penalty;   /**< 0: none */
+  float frequency_penalty;  /**< 0: none */
+  int32_t penalty_window;   /**< how many last tokens the penalties look at; -1: all */
+  uint64_t seed;            /**< the same seed and input give the same answer */
+  const char* const* stops; /**< texts that end the answer; they are not part of it */
   size_t stop_count;
 } kinglet_sampling;
 
@@ -146,17 +147,17 @@ typedef int (*kinglet_text_callback)(const char* text, size_t size, void* user);
 
 /** Why an answer ended. */
 typedef enum kinglet_stop_reason {
-  KINGLET_STOP_END = 0,       /**< the model ended it */
-  KINGLET_STOP_LENGTH = 1,    /**< max_tokens */
-  KINGLET_STOP_TEXT = 2,      /**< one of the stop texts */
-  KINGLET_STOP_CONTEXT = 3,   /**< the context is full */
-  KINGLET_STOP_CANCELLED = 4  /**< the callback said so */
+  KINGLET_STOP_END = 0,      /**< the model ended it */
+  KINGLET_STOP_LENGTH = 1,   /**< max_tokens */
+  KINGLET_STOP_TEXT = 2,     /**< one of the stop texts */
+  KINGLET_STOP_CONTEXT = 3,  /**< the context is full */
+  KINGLET_STOP_CANCELLED = 4 /**< the callback said so */
 } kinglet_stop_reason;
 
 typedef struct kinglet_answer {
   size_t size; /**< sizeof(kinglet_answer), set by the caller */
   kinglet_stop_reason reason;
-  int32_t prompt_tokens;  /**< that were not in the cache already */
+  int32_t prompt_tokens; /**< that were not in the cache already */
   int32_t answer_tokens;
   double prompt_seconds;
   double answer_seconds;

@@ -52,13 +52,34 @@ class [[nodiscard]] Result {
 /// How to choose each next token, and when to stop; see kinglet_sampling.
 struct Sampling {
   Sampling() { kinglet_sampling_init(&c); }
-  Sampling& max_tokens(int32_t value) { c.max_tokens = value; return *this; }
-  Sampling& temperature(float value) { c.temperature = value; return *this; }
-  Sampling& top_k(int32_t value) { c.top_k = value; return *this; }
-  Sampling& top_p(float value) { c.top_p = value; return *this; }
-  Sampling& min_p(float value) { c.min_p = value; return *this; }
-  Sampling& seed(uint64_t value) { c.seed = value; return *this; }
-  Sampling& stops(std::vector<std::string> texts) { stop_texts = std::move(texts); return *this; }
+  Sampling& max_tokens(int32_t value) {
+    c.max_tokens = value;
+    return *this;
+  }
+  Sampling& temperature(float value) {
+    c.temperature = value;
+    return *this;
+  }
+  Sampling& top_k(int32_t value) {
+    c.top_k = value;
+    return *this;
+  }
+  Sampling& top_p(float value) {
+    c.top_p = value;
+    return *this;
+  }
+  Sampling& min_p(float value) {
+    c.min_p = value;
+    return *this;
+  }
+  Sampling& seed(uint64_t value) {
+    c.seed = value;
+    return *this;
+  }
+  Sampling& stops(std::vector<std::string> texts) {
+    stop_texts = std::move(texts);
+    return *this;
+  }
 
   kinglet_sampling c{};
   std::vector<std::string> stop_texts;
@@ -128,7 +149,8 @@ class Session {
   /// Sets the system's message of a conversation that has not begun; nothing is an error's absence.
   std::optional<Error> set_system(std::string_view text) {
     kinglet_error error{};
-    if (kinglet_set_system(handle_.get(), text.data(), text.size(), &error) != KINGLET_OK) return detail::make_error(error);
+    if (kinglet_set_system(handle_.get(), text.data(), text.size(), &error) != KINGLET_OK)
+      return detail::make_error(error);
     return std::nullopt;
   }
 
@@ -153,8 +175,8 @@ class Session {
     kinglet_answer answer{};
     answer.size = sizeof(answer);
     kinglet_error error{};
-    const kinglet_code code = function(handle_.get(), text.data(), text.size(), &c, detail::Stream::receive, &stream,
-                                       &answer, &error);
+    const kinglet_code code =
+        function(handle_.get(), text.data(), text.size(), &c, detail::Stream::receive, &stream, &answer, &error);
     if (stream.thrown) std::rethrow_exception(stream.thrown);
     if (code != KINGLET_OK) return detail::make_error(error);
     return Answer{std::move(stream.text), answer.reason,         answer.prompt_tokens,
@@ -199,7 +221,8 @@ class Model {
     std::vector<Token> tokens(text.size() + 8);  // a token is at least a byte, but for a space that is put in front
     size_t count = 0;
     auto call = [&] {
-      return kinglet_tokenize(handle_.get(), text.data(), text.size(), flags, tokens.data(), tokens.size(), &count, &error);
+      return kinglet_tokenize(handle_.get(), text.data(), text.size(), flags, tokens.data(), tokens.size(), &count,
+                              &error);
     };
     kinglet_code code = call();
     if (code == KINGLET_OUT_OF_RANGE && count > tokens.size()) {
@@ -217,7 +240,8 @@ class Model {
     std::string text(tokens.size() * 8, '\0');
     size_t size = 0;
     auto call = [&] {
-      return kinglet_detokenize(handle_.get(), tokens.data(), tokens.size(), flags, text.data(), text.size(), &size, &error);
+      return kinglet_detokenize(handle_.get(), tokens.data(), tokens.size(), flags, text.data(), text.size(), &size,
+                                &error);
     };
     kinglet_code code = call();
     if (code == KINGLET_OUT_OF_RANGE && size > text.size()) {

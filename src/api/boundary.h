@@ -46,7 +46,8 @@ kinglet_code guard(kinglet_error* error, Body&& body) noexcept {
 template <typename Options>
 Result<Options> read_options(const Options* given, Options defaults) {
   if (given == nullptr) return defaults;
-  if (given->size < sizeof(size_t)) return Status(Code::invalid_argument, "a structure was not set by its _init function");
+  if (given->size < sizeof(size_t))
+    return Status(Code::invalid_argument, "a structure was not set by its _init function");
   std::memcpy(&defaults, given, std::min(given->size, sizeof(Options)));
   defaults.size = sizeof(Options);
   return defaults;

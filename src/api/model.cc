@@ -15,7 +15,8 @@ constexpr kinglet_model_options kModelDefaults{sizeof(kinglet_model_options), 0,
 Result<std::shared_ptr<OpenModel>> open_model(const char* name, const kinglet_model_options* given) {
   if (name == nullptr) return Status(Code::invalid_argument, "no model was named");
   KL_ASSIGN(const kinglet_model_options options, read_options(given, kModelDefaults));
-  if (options.threads < 0 || options.threads > 1024) return error(Code::invalid_argument, "{} threads", options.threads);
+  if (options.threads < 0 || options.threads > 1024)
+    return error(Code::invalid_argument, "{} threads", options.threads);
   KL_ASSIGN(const std::string path, hub::resolve_model(name));
   auto open = std::make_shared<OpenModel>(options.memory_bytes == 0 ? UINT64_MAX : options.memory_bytes);
   ModelOptions model_options;
@@ -53,8 +54,8 @@ Status compute_logits(const OpenModel& open, std::span<const TokenId> tokens, fl
   const auto V = static_cast<size_t>(open.model->hyper().V);
   if (tokens.empty()) return ok_status();
   if (capacity / V < tokens.size()) {
-    return error(Code::out_of_range, "the result needs room for {} x {} numbers and there is room for {}", tokens.size(), V,
-                 capacity);
+    return error(Code::out_of_range, "the result needs room for {} x {} numbers and there is room for {}",
+                 tokens.size(), V, capacity);
   }
   const auto T = static_cast<int64_t>(tokens.size());
   const int64_t batch = std::min<int64_t>(T, 128);
@@ -147,8 +148,8 @@ kinglet_code kinglet_detokenize(const kinglet_model* model, const kinglet_token*
   });
 }
 
-kinglet_code kinglet_logits(kinglet_model* model, const kinglet_token* tokens, size_t count, float* logits, size_t capacity,
-                            kinglet_error* error) {
+kinglet_code kinglet_logits(kinglet_model* model, const kinglet_token* tokens, size_t count, float* logits,
+                            size_t capacity, kinglet_error* error) {
   return api::guard(error, [&] { return api::compute_logits(*model->open, {tokens, count}, logits, capacity); });
 }
 

@@ -31,7 +31,9 @@ ModelHandle open_fixture() {
 #define NEEDS_FIXTURE() \
   if (!std::filesystem::exists(kFixture)) GTEST_SKIP() << "shared fixtures are absent: " << kFixture
 
-TEST(CApi, SaysItsVersion) { EXPECT_EQ(std::count(kinglet_version(), kinglet_version() + std::strlen(kinglet_version()), '.'), 2); }
+TEST(CApi, SaysItsVersion) {
+  EXPECT_EQ(std::count(kinglet_version(), kinglet_version() + std::strlen(kinglet_version()), '.'), 2);
+}
 
 TEST(CApi, AMissingModelIsAnErrorWithItsName) {
   kinglet_model* model = nullptr;
@@ -91,7 +93,8 @@ TEST(CApi, LogitsAreThoseOfTheReference) {
   }
   std::vector<float> logits(T * V);
   kinglet_error error{};
-  ASSERT_EQ(kinglet_logits(model.get(), tokens.data(), T, logits.data(), logits.size(), &error), KINGLET_OK) << error.text;
+  ASSERT_EQ(kinglet_logits(model.get(), tokens.data(), T, logits.data(), logits.size(), &error), KINGLET_OK)
+      << error.text;
   float worst = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
     float want = 0;
@@ -99,7 +102,8 @@ TEST(CApi, LogitsAreThoseOfTheReference) {
     worst = std::max(worst, std::abs(logits[i] - want));
   }
   EXPECT_LE(worst, 2e-4F);
-  EXPECT_EQ(kinglet_logits(model.get(), tokens.data(), T, logits.data(), logits.size() - 1, &error), KINGLET_OUT_OF_RANGE);
+  EXPECT_EQ(kinglet_logits(model.get(), tokens.data(), T, logits.data(), logits.size() - 1, &error),
+            KINGLET_OUT_OF_RANGE);
   tokens[3] = static_cast<kinglet_token>(V);
   EXPECT_EQ(kinglet_logits(model.get(), tokens.data(), T, logits.data(), logits.size(), &error), KINGLET_OUT_OF_RANGE);
 }

@@ -44,7 +44,8 @@ Result<GenerateOptions> generate_options(const kinglet_sampling* given) {
   options.sampling.penalty_window = c.penalty_window;
   options.sampling.seed = c.seed;
   options.max_tokens = c.max_tokens;
-  if (c.stop_count > 0 && c.stops == nullptr) return Status(Code::invalid_argument, "stops is NULL and stop_count is not 0");
+  if (c.stop_count > 0 && c.stops == nullptr)
+    return Status(Code::invalid_argument, "stops is NULL and stop_count is not 0");
   for (size_t i = 0; i < c.stop_count; ++i) {
     if (c.stops[i] == nullptr) return error(Code::invalid_argument, "stop text {} is NULL", i);
     options.stops.emplace_back(c.stops[i]);
@@ -52,7 +53,8 @@ Result<GenerateOptions> generate_options(const kinglet_sampling* given) {
   return options;
 }
 
-static_assert(static_cast<int>(Finish::end) == KINGLET_STOP_END && static_cast<int>(Finish::length) == KINGLET_STOP_LENGTH &&
+static_assert(static_cast<int>(Finish::end) == KINGLET_STOP_END &&
+                  static_cast<int>(Finish::length) == KINGLET_STOP_LENGTH &&
                   static_cast<int>(Finish::stop) == KINGLET_STOP_TEXT &&
                   static_cast<int>(Finish::context) == KINGLET_STOP_CONTEXT &&
                   static_cast<int>(Finish::cancelled) == KINGLET_STOP_CANCELLED,
@@ -88,7 +90,8 @@ Result<Generation> run(kinglet_session& s, std::span<const TokenId> prompt, cons
 Status check(const kinglet_session& s, const char* text, size_t text_size, const kinglet_answer* answer) {
   if (s.open->tokenizer == nullptr) return s.open->tokenizer_status;
   if (text == nullptr && text_size > 0) return Status(Code::invalid_argument, "the text is NULL");
-  if (answer != nullptr && answer->size < sizeof(size_t)) return Status(Code::invalid_argument, "the answer's size is not set");
+  if (answer != nullptr && answer->size < sizeof(size_t))
+    return Status(Code::invalid_argument, "the answer's size is not set");
   return ok_status();
 }
 
@@ -145,8 +148,8 @@ void kinglet_sampling_init_sized(kinglet_sampling* sampling, size_t size) {
   if (sampling != nullptr) api::write_options(sampling, api::sampling_defaults(), size);
 }
 
-kinglet_code kinglet_session_open(kinglet_model* model, const kinglet_session_options* options, kinglet_session** session,
-                                  kinglet_error* error) {
+kinglet_code kinglet_session_open(kinglet_model* model, const kinglet_session_options* options,
+                                  kinglet_session** session, kinglet_error* error) {
   return api::guard(error, [&]() -> Status {
     if (session == nullptr) return Status(Code::invalid_argument, "there is no place for the session");
     KL_ASSIGN(*session, api::open_session(model, options));
@@ -177,8 +180,9 @@ kinglet_code kinglet_set_system(kinglet_session* session, const char* text, size
   });
 }
 
-kinglet_code kinglet_chat(kinglet_session* session, const char* text, size_t text_size, const kinglet_sampling* sampling,
-                          kinglet_text_callback callback, void* user, kinglet_answer* answer, kinglet_error* error) {
+kinglet_code kinglet_chat(kinglet_session* session, const char* text, size_t text_size,
+                          const kinglet_sampling* sampling, kinglet_text_callback callback, void* user,
+                          kinglet_answer* answer, kinglet_error* error) {
   return api::guard(error, [&]() -> Status {
     KL_TRY(api::check(*session, text, text_size, answer));
     return api::say(*session, {text, text_size}, sampling, {callback, user, answer});

@@ -94,8 +94,9 @@ TEST_F(Sessions, ACallbackStopsTheAnswerAndItsExceptionComesBack) {
   const auto stopped = session->generate("Once", greedy(50), [](std::string_view) { return false; });
   ASSERT_TRUE(stopped.ok()) << stopped.error().text;
   EXPECT_EQ(stopped->reason, KINGLET_STOP_CANCELLED);
-  EXPECT_THROW((void)session->generate("upon", greedy(50), [](std::string_view) -> bool { throw std::runtime_error("mine"); }),
-               std::runtime_error);
+  EXPECT_THROW(
+      (void)session->generate("upon", greedy(50), [](std::string_view) -> bool { throw std::runtime_error("mine"); }),
+      std::runtime_error);
 }
 
 TEST_F(Sessions, AFullContextIsAReasonAndAPromptThatDoesNotFitAnError) {
@@ -115,7 +116,8 @@ TEST_F(Sessions, RefusesOptionsThatMakeNoSense) {
   auto session = model_->session();
   EXPECT_EQ(session->generate("x", Sampling().temperature(-1)).error().code, KINGLET_INVALID_ARGUMENT);
   EXPECT_EQ(session->generate("x", Sampling().max_tokens(-1)).error().code, KINGLET_INVALID_ARGUMENT);
-  EXPECT_EQ(kinglet_generate(session->c(), nullptr, 3, nullptr, nullptr, nullptr, nullptr, nullptr), KINGLET_INVALID_ARGUMENT);
+  EXPECT_EQ(kinglet_generate(session->c(), nullptr, 3, nullptr, nullptr, nullptr, nullptr, nullptr),
+            KINGLET_INVALID_ARGUMENT);
 }
 
 TEST_F(Sessions, ASessionOutlivesItsModelsHandle) {

@@ -26,7 +26,8 @@ struct Adapter {
 
 /// Reads `path` (adapter_config.json and adapter_model.safetensors) for the model that `program` is of; `weight` multiplies its strength.
 /// Errors: unsupported (DoRA and other variants, by name), corrupt, invalid_argument where it was made for another model (by shape).
-Result<Adapter> read_adapter(const std::string& path, const ProgramStorage& program, Checkpoint::Kind base_kind, float weight);
+Result<Adapter> read_adapter(const std::string& path, const ProgramStorage& program, Checkpoint::Kind base_kind,
+                             float weight);
 
 /// Adds the adapter's products behind the linear steps it adapts. `adapter` must outlive the program.
 Status apply_adapter(ProgramStorage& program, const Adapter& adapter);

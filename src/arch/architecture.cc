@@ -5,8 +5,8 @@
 
 namespace kinglet {
 
-#define KINGLET_ARCH(id, gguf, hf)                       \
-  void config_##id(ConfigIo& io, Hyper& hyper);          \
+#define KINGLET_ARCH(id, gguf, hf) \
+  void config_##id(ConfigIo& io, Hyper& hyper); \
   Result<ProgramStorage> build_##id(Builder& b, const Hyper& hyper);
 #include "arch/registry.def"
 #undef KINGLET_ARCH
@@ -40,12 +40,14 @@ Result<const Architecture*> find_architecture(const Checkpoint& checkpoint) {
     if (!name) return error(Code::corrupt, "{}: no general.architecture", checkpoint.path());
     for (const Architecture& a : kArchitectures)
       if (a.gguf == *name) return &a;
-    return error(Code::unsupported, "{}: architecture '{}' is not supported ({} are)", checkpoint.path(), *name, supported());
+    return error(Code::unsupported, "{}: architecture '{}' is not supported ({} are)", checkpoint.path(), *name,
+                 supported());
   }
   KL_ASSIGN(const std::string name, hf_class(checkpoint.hf()->config));
   for (const Architecture& a : kArchitectures)
     if (a.hf_class == name) return &a;
-  return error(Code::unsupported, "{}: architecture '{}' is not supported ({} are)", checkpoint.path(), name, supported());
+  return error(Code::unsupported, "{}: architecture '{}' is not supported ({} are)", checkpoint.path(), name,
+               supported());
 }
 
 }  // namespace kinglet

@@ -66,7 +66,9 @@ SlotId Builder::head_norm(SlotId x, Names names, int64_t heads, int64_t head_wid
   const ParamId weight = param(names, "weight", {head_width}, ParamKind::norm);
   p_.params[static_cast<size_t>(weight)].plus_one = style == NormStyle::plus_one;
   return unary(Op::rms_norm, x, width(x),
-               {.eps = static_cast<float>(h_.norm_eps), .heads = static_cast<int32_t>(heads), .head_width = static_cast<int32_t>(head_width)},
+               {.eps = static_cast<float>(h_.norm_eps),
+                .heads = static_cast<int32_t>(heads),
+                .head_width = static_cast<int32_t>(head_width)},
                weight);
 }
 
@@ -114,7 +116,8 @@ SlotId Builder::attention(SlotId q, SlotId k, SlotId v) {
   const SlotId out = new_slot(h_.H * h_.D, Rows::tokens);
   Step& step = append(Op::attention, q, k, v);
   step.out = out;
-  step.attr.scale = static_cast<float>(h_.attention_scale > 0 ? h_.attention_scale : 1.0 / std::sqrt(static_cast<double>(h_.D)));
+  step.attr.scale =
+      static_cast<float>(h_.attention_scale > 0 ? h_.attention_scale : 1.0 / std::sqrt(static_cast<double>(h_.D)));
   step.attr.heads = static_cast<int32_t>(h_.H);
   step.attr.kv_heads = static_cast<int32_t>(h_.G);
   step.attr.head_width = static_cast<int32_t>(h_.D);

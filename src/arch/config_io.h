@@ -62,7 +62,8 @@ struct FactorTensor {
 };
 
 /// Sets keys of `file` and appends the factor tensors, which the caller declares and writes. Both must outlive it.
-std::unique_ptr<ConfigIo> make_gguf_config_writer(gguf::Writer& file, std::string_view prefix, std::vector<FactorTensor>& factors);
+std::unique_ptr<ConfigIo> make_gguf_config_writer(gguf::Writer& file, std::string_view prefix,
+                                                  std::vector<FactorTensor>& factors);
 /// Sets members of the object `config`, which must outlive it.
 std::unique_ptr<ConfigIo> make_hf_config_writer(Json& config);
 

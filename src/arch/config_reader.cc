@@ -15,22 +15,29 @@ class GgufReader final : public ConfigIo {
   bool reading() const override { return true; }
   bool is_gguf() const override { return true; }
 
-  void integer(int64_t& value, const ConfigKey& key, Need need) override { move(key, need, value, [this](auto& k) { return file_.get_int(k); }); }
+  void integer(int64_t& value, const ConfigKey& key, Need need) override {
+    move(key, need, value, [this](auto& k) { return file_.get_int(k); });
+  }
   void real(double& value, const ConfigKey& key, Need need) override {
     double read = value;
     move(key, need, read, [this](auto& k) { return file_.get_float(k); });
     if (!std::isfinite(read)) return fail(error(Code::corrupt, "metadata key {} is not a finite number", full(key)));
     value = read;
   }
-  void flag(bool& value, const ConfigKey& key, Need need) override { move(key, need, value, [this](auto& k) { return file_.get_bool(k); }); }
-  void text(std::string& value, const ConfigKey& key, Need need) override { move(key, need, value, [this](auto& k) { return file_.get_string(k); }); }
+  void flag(bool& value, const ConfigKey& key, Need need) override {
+    move(key, need, value, [this](auto& k) { return file_.get_bool(k); });
+  }
+  void text(std::string& value, const ConfigKey& key, Need need) override {
+    move(key, need, value, [this](auto& k) { return file_.get_string(k); });
+  }
   void reals(std::vector<float>& value, const ConfigKey& key, Need need) override { list(key, need, value); }
   void texts(std::vector<std::string>& value, const ConfigKey& key, Need need) override { list(key, need, value); }
 
   void factors(std::vector<float>& value, std::string_view name) override {
     const gguf::Tensor* tensor = file_.find_tensor(name);
     if (tensor == nullptr) return;
-    if (tensor->dtype != DType::f32 || tensor->shape.rank != 1) return fail(error(Code::corrupt, "tensor {} is not a row of f32", name));
+    if (tensor->dtype != DType::f32 || tensor->shape.rank != 1)
+      return fail(error(Code::corrupt, "tensor {} is not a row of f32", name));
     value.resize(tensor->data.size() / sizeof(float));
     memcpy(value.data(), tensor->data.data(), value.size() * sizeof(float));
   }
@@ -58,7 +65,8 @@ class GgufReader final : public ConfigIo {
     const std::string name = full(key);
     const gguf::Array* array = file_.get_array(name);
     if (array == nullptr) {
-      if (need == Need::required || file_.find(name) != nullptr) fail(error(Code::corrupt, "metadata key {} is missing or no array", name));
+      if (need == Need::required || file_.find(name) != nullptr)
+        fail(error(Code::corrupt, "metadata key {} is missing or no array", name));
       return;
     }
     if (const auto* items = std::get_if<std::vector<T>>(&array->items)) value = *items;
@@ -78,7 +86,8 @@ class HfReader final : public ConfigIo {
   void integer(int64_t& value, const ConfigKey& key, Need need) override {
     const Json* found = find(key, need);
     if (found == nullptr) return;
-    if (found->is_number_unsigned() && found->get<uint64_t>() > uint64_t{INT64_MAX}) return wrong(key, "a 64-bit integer");
+    if (found->is_number_unsigned() && found->get<uint64_t>() > uint64_t{INT64_MAX})
+      return wrong(key, "a 64-bit integer");
     if (found->is_number_integer()) value = found->get<int64_t>();
     else wrong(key, "an integer");
   }
@@ -144,7 +153,9 @@ class HfReader final : public ConfigIo {
     if (found == nullptr && need == Need::required) fail(error(Code::corrupt, "config.json: {} is missing", key.hf));
     return found;
   }
-  void wrong(const ConfigKey& key, std::string_view what) { fail(error(Code::corrupt, "config.json: {} must be {}", key.hf, what)); }
+  void wrong(const ConfigKey& key, std::string_view what) {
+    fail(error(Code::corrupt, "config.json: {} must be {}", key.hf, what));
+  }
 
   const Json& config_;
 };

@@ -25,7 +25,9 @@ class GgufWriter final : public ConfigIo {
   void flag(bool& value, const ConfigKey& key, Need) override { set(key, value); }
   void text(std::string& value, const ConfigKey& key, Need) override { set(key, value); }
   void reals(std::vector<float>& value, const ConfigKey& key, Need) override { set(key, gguf::make_array(value)); }
-  void texts(std::vector<std::string>& value, const ConfigKey& key, Need) override { set(key, gguf::make_array(value)); }
+  void texts(std::vector<std::string>& value, const ConfigKey& key, Need) override {
+    set(key, gguf::make_array(value));
+  }
   void factors(std::vector<float>& value, std::string_view gguf_tensor) override {
     if (!value.empty()) factors_.push_back({std::string(gguf_tensor), value});
   }

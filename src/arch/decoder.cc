@@ -15,15 +15,20 @@ void check(ConfigIo& io, const Hyper& h) {
   const struct {
     int64_t value;
     const char* what;
-  } widths[] = {{h.V, "vocabulary size"}, {h.C, "model width"}, {h.L, "layer count"}, {h.H, "query head count"},
-                {h.G, "key-value head count"}, {h.D, "head width"}, {h.F, "feed-forward width"}};
+  } widths[] = {{h.V, "vocabulary size"},   {h.C, "model width"},          {h.L, "layer count"},
+                {h.H, "query head count"},  {h.G, "key-value head count"}, {h.D, "head width"},
+                {h.F, "feed-forward width"}};
   for (const auto& w : widths)
-    if (w.value <= 0 || w.value > kMost) return io.fail(error(Code::corrupt, "the configuration's {} is {}", w.what, w.value));
+    if (w.value <= 0 || w.value > kMost)
+      return io.fail(error(Code::corrupt, "the configuration's {} is {}", w.what, w.value));
   if (h.L > 1024) return io.fail(error(Code::corrupt, "the configuration's layer count is {}", h.L));
-  if (h.H > 4096 || h.D > 4096 || h.F > (int64_t{1} << 22)) return io.fail(error(Code::corrupt, "the configuration's widths are too large"));
-  if (h.H % h.G != 0) return io.fail(error(Code::corrupt, "{} query heads are no multiple of {} key-value heads", h.H, h.G));
+  if (h.H > 4096 || h.D > 4096 || h.F > (int64_t{1} << 22))
+    return io.fail(error(Code::corrupt, "the configuration's widths are too large"));
+  if (h.H % h.G != 0)
+    return io.fail(error(Code::corrupt, "{} query heads are no multiple of {} key-value heads", h.H, h.G));
   if (h.context <= 0) return io.fail(error(Code::corrupt, "the configuration's context length is {}", h.context));
-  if (!(h.norm_eps >= 0 && h.norm_eps < 1)) io.fail(error(Code::corrupt, "the configuration's norm epsilon is {}", h.norm_eps));
+  if (!(h.norm_eps >= 0 && h.norm_eps < 1))
+    io.fail(error(Code::corrupt, "the configuration's norm epsilon is {}", h.norm_eps));
 }
 
 }  // namespace
@@ -42,7 +47,8 @@ void decoder_config(ConfigIo& io, Hyper& h) {
   io.integer(h.D, {"attention.key_length", "head_dim"}, Need::optional);
   int64_t value_width = h.D;
   io.integer(value_width, {"attention.value_length", ""}, Need::optional);
-  if (io.reading() && value_width != h.D) io.fail(error(Code::unsupported, "value heads of {} beside key heads of {}", value_width, h.D));
+  if (io.reading() && value_width != h.D)
+    io.fail(error(Code::unsupported, "value heads of {} beside key heads of {}", value_width, h.D));
   io.flag(h.tied, {"", "tie_word_embeddings"});
   if (io.reading()) check(io, h);
   rope_config(io, h);

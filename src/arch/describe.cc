@@ -24,7 +24,9 @@ void join(std::string& list, std::string_view item) {
   list += item;
 }
 
-std::string head_text(const Attr& a) { return a.heads > 0 ? fmt::format("{} heads of {}", a.heads, a.head_width) : std::string(); }
+std::string head_text(const Attr& a) {
+  return a.heads > 0 ? fmt::format("{} heads of {}", a.heads, a.head_width) : std::string();
+}
 
 std::string rope_text(const Attr& a) {
   std::string out = head_text(a);
@@ -35,7 +37,8 @@ std::string rope_text(const Attr& a) {
 }
 
 std::string attention_text(const Attr& a) {
-  std::string out = a.heads == a.kv_heads ? head_text(a) : fmt::format("{} heads over {} of {}", a.heads, a.kv_heads, a.head_width);
+  std::string out =
+      a.heads == a.kv_heads ? head_text(a) : fmt::format("{} heads over {} of {}", a.heads, a.kv_heads, a.head_width);
   if (a.window > 0) join(out, fmt::format("window {}", a.window));
   join(out, fmt::format("scale {:.6g}", a.scale));
   if (a.softcap > 0) join(out, fmt::format("softcap {:.6g}", a.softcap));
@@ -52,25 +55,32 @@ std::string attributes(const Step& step) {
       join(out, fmt::format("eps {:.6g}", a.eps));
       return out;
     }
-    case Op::rope: return rope_text(a);
-    case Op::attention: return attention_text(a);
-    case Op::scale: return fmt::format("factor {:.6g}", a.factor);
-    case Op::softcap: return fmt::format("cap {:.6g}", a.softcap);
+    case Op::rope:
+      return rope_text(a);
+    case Op::attention:
+      return attention_text(a);
+    case Op::scale:
+      return fmt::format("factor {:.6g}", a.factor);
+    case Op::softcap:
+      return fmt::format("cap {:.6g}", a.softcap);
     case Op::embed:
     case Op::linear:
     case Op::silu_mul:
     case Op::gelu_tanh_mul:
     case Op::gelu_mul:
     case Op::add:
-    case Op::select: return {};
+    case Op::select:
+      return {};
   }
   return {};
 }
 
 class Describer {
  public:
-  Describer(const ProgramStorage& p, std::span<const std::string> types) : p_(p), types_(types), program_(p.view()), producer_(p.slots.size(), -1) {
-    for (size_t i = 0; i < p.steps.size(); ++i) producer_[static_cast<size_t>(p.steps[i].out)] = static_cast<int64_t>(i);
+  Describer(const ProgramStorage& p, std::span<const std::string> types)
+      : p_(p), types_(types), program_(p.view()), producer_(p.slots.size(), -1) {
+    for (size_t i = 0; i < p.steps.size(); ++i)
+      producer_[static_cast<size_t>(p.steps[i].out)] = static_cast<int64_t>(i);
   }
 
   std::vector<ProgramSection> run() {
@@ -157,7 +167,8 @@ class Describer {
     const Step& s = step(group.begins.front() + offset);
     std::string out;
     if (s.weight != kNone)
-      out = fmt::format("{} {} {}", short_name(param(s.weight)), types(group, offset, &Step::weight), shape_text(param(s.weight).shape));
+      out = fmt::format("{} {} {}", short_name(param(s.weight)), types(group, offset, &Step::weight),
+                        shape_text(param(s.weight).shape));
     if (s.bias != kNone) join(out, "bias " + types(group, offset, &Step::bias));
     return out;
   }
@@ -169,7 +180,8 @@ class Describer {
       if (step(b).layer != kNone) out.layers.push_back(step(b).layer);
     for (int64_t i = 0; i < group.length; ++i) {
       const Step& s = step(begin + i);
-      out.steps.push_back({begin + i + 1, std::string(info(s.op).name), inputs(s, begin), output(s), parameters(group, i), attributes(s)});
+      out.steps.push_back({begin + i + 1, std::string(info(s.op).name), inputs(s, begin), output(s),
+                           parameters(group, i), attributes(s)});
     }
     return out;
   }
@@ -191,9 +203,11 @@ std::vector<std::string> describe_ropes(const ProgramStorage& program) {
   std::vector<std::string> out;
   for (const RopeTable& table : program.ropes) {
     if (table.freq.empty()) continue;
-    std::string line = fmt::format("{} frequencies from {:.6g} to {:.6g}", table.freq.size(), table.freq.front(), table.freq.back());
+    std::string line =
+        fmt::format("{} frequencies from {:.6g} to {:.6g}", table.freq.size(), table.freq.front(), table.freq.back());
     if (table.magnitude != 1.0f) join(line, fmt::format("magnitude {:.6g}", table.magnitude));
-    if (!table.long_freq.empty()) join(line, fmt::format("other ones where a sequence is longer than {}", table.original_context));
+    if (!table.long_freq.empty())
+      join(line, fmt::format("other ones where a sequence is longer than {}", table.original_context));
     out.push_back(std::move(line));
   }
   return out;
@@ -221,14 +235,23 @@ ParameterCounts count_parameters(const ProgramStorage& program) {
   for (const ParamInfo& p : program.params) {
     const int64_t n = p.shape.count().value_or(0);
     switch (p.kind) {
-      case ParamKind::embedding: out.embedding += n; break;
-      case ParamKind::linear: out.linear += n; break;
-      case ParamKind::norm: out.norm += n; break;
-      case ParamKind::bias: out.bias += n; break;
+      case ParamKind::embedding:
+        out.embedding += n;
+        break;
+      case ParamKind::linear:
+        out.linear += n;
+        break;
+      case ParamKind::norm:
+        out.norm += n;
+        break;
+      case ParamKind::bias:
+        out.bias += n;
+        break;
     }
   }
   for (const Step& s : program.steps)
-    out.tied = out.tied || (s.op == Op::linear && program.params[static_cast<size_t>(s.weight)].kind == ParamKind::embedding);
+    out.tied =
+        out.tied || (s.op == Op::linear && program.params[static_cast<size_t>(s.weight)].kind == ParamKind::embedding);
   return out;
 }
 

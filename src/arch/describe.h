@@ -12,10 +12,10 @@ namespace kinglet {
 
 /// One step. T and R in shapes are the tokens of a batch and the rows that outputs are asked for.
 struct StepText {
-  int64_t number = 0;      ///< in the program, from 1
+  int64_t number = 0;  ///< in the program, from 1
   std::string op;
-  std::string inputs;      ///< "x" (what the section before left), "#7" (the output of step 7), "#7[0:64]" (columns of it)
-  std::string output;      ///< "(T, 896)"
+  std::string inputs;  ///< "x" (what the section before left), "#7" (the output of step 7), "#7[0:64]" (columns of it)
+  std::string output;  ///< "(T, 896)"
   std::string parameters;  ///< "attn_q q4_k (896, 896), bias f32"
   std::string attributes;  ///< "14 heads of 64, eps 1e-06"
 };

@@ -21,7 +21,8 @@ void layer_types(ConfigIo& io, Hyper& h) {
   std::vector<std::string> types;
   for (bool local : h.local_layers) types.emplace_back(local ? "sliding_attention" : "full_attention");
   io.texts(types, {"", "layer_types"});
-  if (types.size() != static_cast<size_t>(h.L)) return io.fail(error(Code::corrupt, "layer_types names {} layers of {}", types.size(), h.L));
+  if (types.size() != static_cast<size_t>(h.L))
+    return io.fail(error(Code::corrupt, "layer_types names {} layers of {}", types.size(), h.L));
   for (size_t i = 0; i < types.size(); ++i) h.local_layers[i] = types[i] == "sliding_attention";
 }
 
@@ -32,14 +33,17 @@ void config_gemma3(ConfigIo& io, Hyper& h) {
   decoder_config(io, h);
   io.integer(h.window, {"attention.sliding_window", "sliding_window"});
   const bool newer = !io.reading() || io.has({"", "rope_parameters"});
-  io.real(h.rope_base_local, {"rope.freq_base_swa", newer ? "rope_parameters.sliding_attention.rope_theta" : "rope_local_base_freq"},
+  io.real(h.rope_base_local,
+          {"rope.freq_base_swa", newer ? "rope_parameters.sliding_attention.rope_theta" : "rope_local_base_freq"},
           ConfigIo::Need::optional);
   std::string local_kind = "default";
   if (newer) io.text(local_kind, {"", "rope_parameters.sliding_attention.rope_type"});
-  if (local_kind != "default") io.fail(error(Code::unsupported, "Gemma 3 with rope scaling '{}' in its local layers", local_kind));
+  if (local_kind != "default")
+    io.fail(error(Code::unsupported, "Gemma 3 with rope scaling '{}' in its local layers", local_kind));
   std::string type = "gemma3_text";
   if (!io.reading()) io.text(type, {"", "model_type"});
-  double query_scalar = h.attention_scale > 0 ? 1.0 / (h.attention_scale * h.attention_scale) : static_cast<double>(h.D);
+  double query_scalar =
+      h.attention_scale > 0 ? 1.0 / (h.attention_scale * h.attention_scale) : static_cast<double>(h.D);
   io.real(query_scalar, {"", "query_pre_attn_scalar"}, ConfigIo::Need::optional);
   if (!(query_scalar > 0)) io.fail(error(Code::corrupt, "query_pre_attn_scalar is {}", query_scalar));
   if (io.reading()) {
@@ -63,11 +67,14 @@ Result<ProgramStorage> build_gemma3(Builder& b, const Hyper& h) {
     SlotId q = b.linear(normed, {"attn_q", "self_attn.q_proj"}, h.H * h.D);
     SlotId k = b.linear(normed, {"attn_k", "self_attn.k_proj"}, h.G * h.D);
     const SlotId v = b.linear(normed, {"attn_v", "self_attn.v_proj"}, h.G * h.D);
-    q = b.rope(b.head_norm(q, {"attn_q_norm", "self_attn.q_norm"}, h.H, h.D, kPlusOne), h.H, rope, Builder::RopeStyle::half);
-    k = b.rope(b.head_norm(k, {"attn_k_norm", "self_attn.k_norm"}, h.G, h.D, kPlusOne), h.G, rope, Builder::RopeStyle::half);
+    q = b.rope(b.head_norm(q, {"attn_q_norm", "self_attn.q_norm"}, h.H, h.D, kPlusOne), h.H, rope,
+               Builder::RopeStyle::half);
+    k = b.rope(b.head_norm(k, {"attn_k_norm", "self_attn.k_norm"}, h.G, h.D, kPlusOne), h.G, rope,
+               Builder::RopeStyle::half);
     const SlotId attended = b.linear(b.attention(q, k, v), {"attn_output", "self_attn.o_proj"}, h.C);
     x = b.add(x, b.rms_norm(attended, {"post_attention_norm", "post_attention_layernorm"}, kPlusOne));
-    const SlotId fed = gated_feed_forward(b, b.rms_norm(x, {"ffn_norm", "pre_feedforward_layernorm"}, kPlusOne), Op::gelu_tanh_mul, h);
+    const SlotId fed =
+        gated_feed_forward(b, b.rms_norm(x, {"ffn_norm", "pre_feedforward_layernorm"}, kPlusOne), Op::gelu_tanh_mul, h);
     x = b.add(x, b.rms_norm(fed, {"post_ffw_norm", "post_feedforward_layernorm"}, kPlusOne));
   }
   return finish_decoder(b, x, h, kPlusOne);

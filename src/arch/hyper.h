@@ -40,7 +40,7 @@ struct Hyper {
   double embedding_scale = 1;
   double attention_scale = 0;  ///< 0: 1 / sqrt(D)
   double residual_scale = 1;
-  double logit_scale = 1;      ///< logits are divided by it
+  double logit_scale = 1;  ///< logits are divided by it
   double final_softcap = 0;
 
   int64_t rotary() const { return static_cast<int64_t>(static_cast<double>(D) * rotary_fraction); }

@@ -6,7 +6,8 @@ namespace kinglet {
 
 void config_mistral(ConfigIo& io, Hyper& h) {
   decoder_config(io, h);
-  if (io.reading() || h.window > 0) io.integer(h.window, {"attention.sliding_window", "sliding_window"}, ConfigIo::Need::optional);
+  if (io.reading() || h.window > 0)
+    io.integer(h.window, {"attention.sliding_window", "sliding_window"}, ConfigIo::Need::optional);
 }
 
 Result<ProgramStorage> build_mistral(Builder& b, const Hyper& h) { return build_llama(b, h); }

@@ -11,7 +11,8 @@ namespace {
 Status complete_from_tensors(const Checkpoint& checkpoint, Hyper& h) {
   const gguf::File* file = checkpoint.gguf();
   if (file == nullptr) return ok_status();
-  if (const auto embedding = checkpoint.find_tensor("token_embd.weight"); embedding && embedding->shape.rank == 2) h.V = embedding->shape[0];
+  if (const auto embedding = checkpoint.find_tensor("token_embd.weight"); embedding && embedding->shape.rank == 2)
+    h.V = embedding->shape[0];
   else if (const gguf::Array* tokens = file->get_array("tokenizer.ggml.tokens"); tokens != nullptr && h.V == 0)
     h.V = std::visit([](const auto& items) { return static_cast<int64_t>(items.size()); }, tokens->items);
   h.tied = !file->find_tensor("output.weight");
@@ -40,7 +41,8 @@ Result<TensorView> find_param(const Checkpoint& checkpoint, const ParamInfo& par
   const auto found = checkpoint.find_tensor(name);
   if (!found) return error(Code::not_found, "{}: tensor {} is missing", checkpoint.path(), name);
   if (found->shape != param.shape)
-    return error(Code::corrupt, "{}: tensor {} is {}, expected {}", checkpoint.path(), name, shape_text(found->shape), shape_text(param.shape));
+    return error(Code::corrupt, "{}: tensor {} is {}, expected {}", checkpoint.path(), name, shape_text(found->shape),
+                 shape_text(param.shape));
   return *found;
 }
 

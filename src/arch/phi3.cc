@@ -7,10 +7,12 @@ namespace kinglet {
 void config_phi3(ConfigIo& io, Hyper& h) {
   decoder_config(io, h);
   // A GGUF of this architecture always names both; a window of 0 tells Phi-4 from its predecessors.
-  if (io.reading() || io.is_gguf() || h.window > 0) io.integer(h.window, {"attention.sliding_window", "sliding_window"}, ConfigIo::Need::optional);
+  if (io.reading() || io.is_gguf() || h.window > 0)
+    io.integer(h.window, {"attention.sliding_window", "sliding_window"}, ConfigIo::Need::optional);
   int64_t& original = h.rope_scaling.original_context;
   if (!io.reading() && original == 0) original = h.context;
-  io.integer(original, {"rope.scaling.original_context_length", "original_max_position_embeddings"}, ConfigIo::Need::optional);
+  io.integer(original, {"rope.scaling.original_context_length", "original_max_position_embeddings"},
+             ConfigIo::Need::optional);
 }
 
 Result<ProgramStorage> build_phi3(Builder& b, const Hyper& h) {
@@ -25,7 +27,8 @@ Result<ProgramStorage> build_phi3(Builder& b, const Hyper& h) {
     const SlotId k = b.rope(b.columns(qkv, q_width, kv_width), h.G, rope, Builder::RopeStyle::half);
     const SlotId v = b.columns(qkv, q_width + kv_width, kv_width);
     x = b.add(x, b.linear(b.attention(q, k, v), {"attn_output", "self_attn.o_proj"}, h.C));
-    const SlotId gate_up = b.linear(b.rms_norm(x, {"ffn_norm", "post_attention_layernorm"}), {"ffn_up", "mlp.gate_up_proj"}, 2 * h.F);
+    const SlotId gate_up =
+        b.linear(b.rms_norm(x, {"ffn_norm", "post_attention_layernorm"}), {"ffn_up", "mlp.gate_up_proj"}, 2 * h.F);
     const SlotId fed = b.gated(Op::silu_mul, b.columns(gate_up, 0, h.F), b.columns(gate_up, h.F, h.F));
     x = b.add(x, b.linear(fed, {"ffn_down", "mlp.down_proj"}, h.C));
   }

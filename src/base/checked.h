@@ -40,8 +40,12 @@ constexpr std::optional<To> checked_cast(From value) {
 
 /// Unchecked helpers for sizes that were validated before.
 template <std::integral T>
-constexpr T ceil_div(T a, T b) { return (a + b - 1) / b; }
+constexpr T ceil_div(T a, T b) {
+  return (a + b - 1) / b;
+}
 template <std::integral T>
-constexpr T round_up(T a, T b) { return ceil_div(a, b) * b; }
+constexpr T round_up(T a, T b) {
+  return ceil_div(a, b) * b;
+}
 
 }  // namespace kinglet

@@ -22,7 +22,8 @@ struct Parallel {
   template <typename F>
   void for_each(int64_t chunks, F&& f) const {
     using Fn = std::remove_reference_t<F>;
-    run(self, chunks, [](void* context, int64_t chunk, int worker) { (*static_cast<Fn*>(context))(chunk, worker); },
+    run(
+        self, chunks, [](void* context, int64_t chunk, int worker) { (*static_cast<Fn*>(context))(chunk, worker); },
         const_cast<void*>(static_cast<const void*>(&f)));
   }
 

@@ -95,19 +95,19 @@ class [[nodiscard]] Result {
 #define KINGLET_CONCAT(a, b) KINGLET_CONCAT_INNER(a, b)
 
 /// Returns from the enclosing function when the Status is not ok.
-#define KL_TRY(expression)                                  \
-  do {                                                      \
-    if (auto kl_status = (expression); !kl_status.ok()) {   \
-      return kl_status;                                     \
-    }                                                       \
+#define KL_TRY(expression) \
+  do { \
+    if (auto kl_status = (expression); !kl_status.ok()) { \
+      return kl_status; \
+    } \
   } while (false)
 
 /// KL_ASSIGN(auto x, f()): x is the value of the Result, or the enclosing function returns its Status.
 #define KL_ASSIGN(declaration, expression) \
   KL_ASSIGN_INNER(KINGLET_CONCAT(kl_result_, __LINE__), declaration, expression)
 #define KL_ASSIGN_INNER(result, declaration, expression) \
-  auto result = (expression);                            \
-  if (!result.ok()) return result.status();              \
+  auto result = (expression); \
+  if (!result.ok()) return result.status(); \
   declaration = *std::move(result)
 
 }  // namespace kinglet

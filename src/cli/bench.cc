@@ -38,9 +38,11 @@ class Bench {
  public:
   Bench(const Words& words, Runner& runner) : words_(words), runner_(runner), kv_(runner.new_sequence()) {
     const int64_t V = runner.model().hyper().V;
-    const int64_t most = *std::max_element(words.depths.begin(), words.depths.end()) + std::max(words.prompt, words.generate);
+    const int64_t most =
+        *std::max_element(words.depths.begin(), words.depths.end()) + std::max(words.prompt, words.generate);
     // Spread over the vocabulary, the same ids as the peers' scripts; tiny vocabularies have no room for their offset.
-    for (int64_t i = 0; i < most + 8; ++i) ids_.push_back(static_cast<TokenId>(V > 500 ? (i * 7919 + 13) % (V - 300) + 100 : i * 7919 % V));
+    for (int64_t i = 0; i < most + 8; ++i)
+      ids_.push_back(static_cast<TokenId>(V > 500 ? (i * 7919 + 13) % (V - 300) + 100 : i * 7919 % V));
     long_rope_ = most > runner.model().original_context();
   }
 
@@ -67,7 +69,8 @@ class Bench {
   Status evaluate(KvSequence& kv, int64_t tokens, int64_t batch, Outputs outputs) {
     for (int64_t done = 0; done < tokens;) {
       const int64_t count = std::min(batch, tokens - done);
-      const BatchPart part{&kv, std::span(ids_).subspan(static_cast<size_t>(kv.length()), static_cast<size_t>(count)), outputs, long_rope_};
+      const BatchPart part{&kv, std::span(ids_).subspan(static_cast<size_t>(kv.length()), static_cast<size_t>(count)),
+                           outputs, long_rope_};
       KL_TRY(runner_.run({&part, 1}));
       done += count;
     }
@@ -81,20 +84,30 @@ class Bench {
   bool long_rope_ = false;
 };
 
-void print(const Words& words, const LoadedModel& loaded, const Runner& runner, const Measurement& m, double load_seconds) {
+void print(const Words& words, const LoadedModel& loaded, const Runner& runner, const Measurement& m,
+           double load_seconds) {
   const size_t n = m.speeds.size();
   const double median = n % 2 == 1 ? m.speeds[n / 2] : (m.speeds[n / 2 - 1] + m.speeds[n / 2]) / 2;
   const std::string file = std::filesystem::path(loaded.path).filename().string();
   if (!words.common.json) {
-    fmt::print("{:<7} {:>6} {:>7} {:>10.2f} {:>10.2f} {:>10.2f}\n", m.test, m.tokens, m.depth, median, m.speeds.front(), m.speeds.back());
+    fmt::print("{:<7} {:>6} {:>7} {:>10.2f} {:>10.2f} {:>10.2f}\n", m.test, m.tokens, m.depth, median, m.speeds.front(),
+               m.speeds.back());
     std::fflush(stdout);
     return;
   }
   const auto round2 = [](double x) { return std::round(x * 100) / 100; };
-  const Json row = {{"peer", "kinglet"},       {"version", kVersion},       {"model", file},
-                    {"test", m.test},          {"tokens", m.tokens},               {"depth", m.depth},
-                    {"threads", runner.threads()}, {"kernels", loaded.model->kernels().name}, {"tok_per_s", round2(median)},
-                    {"low", round2(m.speeds.front())}, {"high", round2(m.speeds.back())}, {"load_s", round2(load_seconds)},
+  const Json row = {{"peer", "kinglet"},
+                    {"version", kVersion},
+                    {"model", file},
+                    {"test", m.test},
+                    {"tokens", m.tokens},
+                    {"depth", m.depth},
+                    {"threads", runner.threads()},
+                    {"kernels", loaded.model->kernels().name},
+                    {"tok_per_s", round2(median)},
+                    {"low", round2(m.speeds.front())},
+                    {"high", round2(m.speeds.back())},
+                    {"load_s", round2(load_seconds)},
                     {"peak_rss_mb", peak_resident_bytes() >> 20}};
   fmt::print("{}\n", row.dump());
   std::fflush(stdout);
@@ -102,8 +115,8 @@ void print(const Words& words, const LoadedModel& loaded, const Runner& runner, 
 
 void describe(const Words& words, const LoadedModel& loaded, const Runner& runner, double load_seconds) {
   if (words.common.json) return;
-  fmt::print("{}: {} threads, {} kernels, opened in {:.2f} s\n", std::filesystem::path(loaded.path).filename().string(), runner.threads(),
-             loaded.model->kernels().name, load_seconds);
+  fmt::print("{}: {} threads, {} kernels, opened in {:.2f} s\n", std::filesystem::path(loaded.path).filename().string(),
+             runner.threads(), loaded.model->kernels().name, load_seconds);
   if (words.verbose) fmt::print("{}; {}\n", loaded.model->packed().description(), loaded.ledger->breakdown());
   fmt::print("{:<7} {:>6} {:>7} {:>10} {:>10} {:>10}\n", "test", "tokens", "depth", "tok/s", "low", "high");
 }
@@ -141,10 +154,18 @@ Action setup_bench(CLI::App& app) {
   add_common(app, words->common);
   add_model(app, words->model);
   add_cache(app, words->model);
-  app.add_option("-p,--prompt", words->prompt, "tokens of the prompt test, one batch (0: none)")->capture_default_str()->check(CLI::Range(0, 1 << 20));
-  app.add_option("-n,--gen", words->generate, "tokens of the decode test, one at a time (0: none)")->capture_default_str()->check(CLI::Range(0, 1 << 20));
-  app.add_option("-d,--depth", words->depths, "tokens of context before each test, e.g. 0,4096")->delimiter(',')->check(CLI::Range(0, 1 << 28));
-  app.add_option("-r,--repeat", words->repeats, "repeats after one warm-up; the median is printed")->capture_default_str()->check(CLI::Range(1, 1000));
+  app.add_option("-p,--prompt", words->prompt, "tokens of the prompt test, one batch (0: none)")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("-n,--gen", words->generate, "tokens of the decode test, one at a time (0: none)")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("-d,--depth", words->depths, "tokens of context before each test, e.g. 0,4096")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 1 << 28));
+  app.add_option("-r,--repeat", words->repeats, "repeats after one warm-up; the median is printed")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
   app.add_flag("-v,--verbose", words->verbose, "also print where the weights lie and the memory ledger");
   app.footer("Example:\n  kinglet bench qwen2.5-coder-0.5b -p 512 -n 64 -d 0,4096 --json");
   return [words] { return run(*words); };

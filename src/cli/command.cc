@@ -18,7 +18,8 @@ void add_common(CLI::App& app, CommonOptions& options) {
   app.add_flag("--json", options.json, "print JSON for machines");
   app.add_option("-t,--threads", options.threads, "threads to use (default: one for each processor)")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--memory", options.memory, "hold the memory ledger to this much, e.g. 6G, or refuse with the breakdown");
+  app.add_option("--memory", options.memory,
+                 "hold the memory ledger to this much, e.g. 6G, or refuse with the breakdown");
 }
 
 namespace {
@@ -50,10 +51,10 @@ int run_main(int argc, char** argv) {
     Action action;
   };
   std::vector<Entry> entries;
-#define KINGLET_COMMAND(id, name, summary)               \
-  {                                                      \
-    CLI::App* sub = app.add_subcommand(name, summary);   \
-    entries.push_back({sub, setup_##id(*sub)});          \
+#define KINGLET_COMMAND(id, name, summary) \
+  { \
+    CLI::App* sub = app.add_subcommand(name, summary); \
+    entries.push_back({sub, setup_##id(*sub)}); \
   }
 #include "cli/commands.def"
 #undef KINGLET_COMMAND

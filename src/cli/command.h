@@ -15,9 +15,9 @@ using Action = std::function<Status()>;
 
 /// Options every command understands; add_common() declares them.
 struct CommonOptions {
-  bool json = false;        ///< print JSON for machines
-  int threads = 0;          ///< 0: as many as there are processors
-  std::string memory;       ///< e.g. "6G"; empty: no limit
+  bool json = false;   ///< print JSON for machines
+  int threads = 0;     ///< 0: as many as there are processors
+  std::string memory;  ///< e.g. "6G"; empty: no limit
 };
 void add_common(CLI::App& app, CommonOptions& options);
 

@@ -67,7 +67,8 @@ TEST_F(Completion, ZshScriptParses) {
 
 TEST_F(Completion, ZshEscapesWhatItsArgumentsWouldRead) {
   const std::string script = zsh_completion(root_);
-  EXPECT_NE(script.find("'--threads[it'\\''s a \\[number\\]\\: of threads]:value:_files'"), std::string::npos) << script;
+  EXPECT_NE(script.find("'--threads[it'\\''s a \\[number\\]\\: of threads]:value:_files'"), std::string::npos)
+      << script;
   EXPECT_NE(script.find("'--all[every one]'"), std::string::npos) << script;
 }
 

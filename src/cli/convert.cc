@@ -49,7 +49,8 @@ Action setup_convert(CLI::App& app) {
   add_common(app, o->common);
   app.add_option("source", o->source, "GGUF file or Hugging Face directory")->required();
   app.add_option("destination", o->destination, "a name that ends in .gguf, or a directory to make")->required();
-  app.add_option("--type", o->type, "type of the weights: f32, f16, bf16, q8_0 (GGUF only), or keep")->capture_default_str();
+  app.add_option("--type", o->type, "type of the weights: f32, f16, bf16, q8_0 (GGUF only), or keep")
+      ->capture_default_str();
   app.add_option("--name", o->name, "the model's name in the GGUF");
   app.footer("Example:\n  kinglet convert ./Qwen2.5-0.5B qwen.gguf --type q8_0");
   return [o] { return run(*o); };

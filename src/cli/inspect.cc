@@ -61,7 +61,14 @@ Result<Report> gather(const Words& words) {
   std::string kernels;
   if (!spec.ok()) memory = spec.status();
   else if (!tensors.empty()) memory = find_needs(words, options, kernels);
-  return Report{path, std::move(checkpoint), std::move(tensors), std::move(spec), std::move(tokenizer), std::move(memory), kernels, options};
+  return Report{path,
+                std::move(checkpoint),
+                std::move(tensors),
+                std::move(spec),
+                std::move(tokenizer),
+                std::move(memory),
+                kernels,
+                options};
 }
 
 // -- figures --
@@ -76,7 +83,9 @@ int64_t tensor_values(const Report& r) {
   for (const NamedTensor& t : r.tensors) sum += t.view.shape.count().value_or(0);
   return sum;
 }
-double bits_per_weight(const Report& r) { return 8.0 * static_cast<double>(tensor_bytes(r)) / static_cast<double>(tensor_values(r)); }
+double bits_per_weight(const Report& r) {
+  return 8.0 * static_cast<double>(tensor_bytes(r)) / static_cast<double>(tensor_values(r));
+}
 
 std::string count_text(int64_t n) {
   if (n >= 1'000'000'000) return fmt::format("{:.2f} billion", static_cast<double>(n) / 1e9);
@@ -93,20 +102,23 @@ std::string type_counts(const Report& r) {
     if (counts[i] > 0) order.push_back(i);
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return counts[a] > counts[b]; });
   std::string out;
-  for (const size_t i : order) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", name(static_cast<DType>(i)), counts[i]);
+  for (const size_t i : order)
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", name(static_cast<DType>(i)), counts[i]);
   return out;
 }
 
 std::string claimed_architecture(const Report& r) {
   if (r.spec.ok()) return std::string(r.spec->architecture->name);
-  if (const gguf::File* file = r.checkpoint.gguf()) return std::string(file->get_string("general.architecture").value_or("unknown"));
+  if (const gguf::File* file = r.checkpoint.gguf())
+    return std::string(file->get_string("general.architecture").value_or("unknown"));
   const Json& config = r.checkpoint.hf()->config;
   const auto type = config.is_object() ? config.find("model_type") : config.end();
   return type != config.end() && type->is_string() ? type->get<std::string>() : "unknown";
 }
 
 std::string format_text(const Report& r) {
-  return r.checkpoint.gguf() != nullptr ? fmt::format("GGUF version {}", r.checkpoint.gguf()->version()) : std::string("Hugging Face folder");
+  return r.checkpoint.gguf() != nullptr ? fmt::format("GGUF version {}", r.checkpoint.gguf()->version())
+                                        : std::string("Hugging Face folder");
 }
 
 std::string chat_template_text(const Report& r) {
@@ -119,7 +131,8 @@ std::string chat_template_text(const Report& r) {
 
 class Printer {
  public:
-  Printer(const Words& words, const Report& report) : words_(words), r_(report), width_(terminal_columns(stdout, 120)) {}
+  Printer(const Words& words, const Report& report)
+      : words_(words), r_(report), width_(terminal_columns(stdout, 120)) {}
 
   void run() {
     summary();
@@ -127,7 +140,8 @@ class Printer {
     if (words_.tensors) tensors();
     if (words_.program) program();
     memory();
-    if (!words_.tensors || !words_.program) fmt::print("\nMore: --tensors lists every tensor, --program every step of the computation.\n");
+    if (!words_.tensors || !words_.program)
+      fmt::print("\nMore: --tensors lists every tensor, --program every step of the computation.\n");
   }
 
  private:
@@ -137,7 +151,8 @@ class Printer {
     Table t({Align::left, Align::left});
     t.add({"file", r_.path});
     t.add({"format", format_text(r_)});
-    t.add({"architecture", r_.spec.ok() ? claimed_architecture(r_) : fmt::format("{} (Kinglet cannot run it)", claimed_architecture(r_))});
+    t.add({"architecture", r_.spec.ok() ? claimed_architecture(r_)
+                                        : fmt::format("{} (Kinglet cannot run it)", claimed_architecture(r_))});
     if (!r_.spec.ok()) t.add({"", std::string(r_.spec.status().text())});
     if (r_.spec.ok()) shape(t);
     weights(t);
@@ -148,7 +163,8 @@ class Printer {
 
   void shape(Table& t) const {
     const Hyper& h = r_.spec->hyper;
-    t.add({"shape", fmt::format("{} layers, width {}, {} heads over {} of {}, feed-forward {}, vocabulary {}", h.L, h.C, h.H, h.G, h.D, h.F, h.V)});
+    t.add({"shape", fmt::format("{} layers, width {}, {} heads over {} of {}, feed-forward {}, vocabulary {}", h.L, h.C,
+                                h.H, h.G, h.D, h.F, h.V)});
     std::string context = fmt::format("{} tokens", h.context);
     if (h.window > 0) {
       int64_t local = 0;
@@ -157,8 +173,9 @@ class Printer {
     }
     t.add({"context", context});
     const ParameterCounts c = count_parameters(r_.spec->program);
-    t.add({"parameters", fmt::format("{}: {} embedding{}, {} linear, {} norm, {} bias", count_text(c.total()), count_text(c.embedding),
-                                     c.tied ? " (also the output head)" : "", count_text(c.linear), count_text(c.norm), count_text(c.bias))});
+    t.add({"parameters", fmt::format("{}: {} embedding{}, {} linear, {} norm, {} bias", count_text(c.total()),
+                                     count_text(c.embedding), c.tied ? " (also the output head)" : "",
+                                     count_text(c.linear), count_text(c.norm), count_text(c.bias))});
   }
 
   void weights(Table& t) const {
@@ -166,8 +183,8 @@ class Printer {
       t.add({"weights", "none in this file"});
       return;
     }
-    t.add({"weights", fmt::format("{} in {} tensors ({}), {:.2f} bits each", format_bytes(tensor_bytes(r_)), r_.tensors.size(), type_counts(r_),
-                                  bits_per_weight(r_))});
+    t.add({"weights", fmt::format("{} in {} tensors ({}), {:.2f} bits each", format_bytes(tensor_bytes(r_)),
+                                  r_.tensors.size(), type_counts(r_), bits_per_weight(r_))});
     t.add({"file size", format_bytes(r_.checkpoint.weight_bytes())});
   }
 
@@ -181,7 +198,8 @@ class Printer {
     Table t({Align::left, Align::left, Align::left, Align::right});
     t.add({"name", "type", "shape", "bytes"});
     for (const NamedTensor& tensor : r_.tensors)
-      t.add({tensor.name, std::string(name(tensor.view.dtype)), shape_text(tensor.view.shape), fmt::format("{}", tensor.view.data.size())});
+      t.add({tensor.name, std::string(name(tensor.view.dtype)), shape_text(tensor.view.shape),
+             fmt::format("{}", tensor.view.data.size())});
     section(t, "\nTensors");
   }
 
@@ -212,14 +230,16 @@ std::string heading(const ProgramSection& section) {
 void Printer::program() const {
   if (!r_.spec.ok()) return;
   Table t({Align::right, Align::left, Align::left, Align::left, Align::left, Align::left});
-  t.add_heading("x is what the part before left, #7 the output of step 7, #7[0:64] columns of it; T tokens, R rows of outputs");
+  t.add_heading(
+      "x is what the part before left, #7 the output of step 7, #7[0:64] columns of it; T tokens, R rows of outputs");
   t.add({"step", "operator", "inputs", "output", "parameters", "attributes"});
   bool after_layers = false;
   for (const ProgramSection& s : describe_program(r_.spec->program, param_types(r_))) {
     if (!s.layers.empty()) t.add_heading(heading(s));
     else if (after_layers) t.add_heading("after the layers");
     after_layers = after_layers || !s.layers.empty();
-    for (const StepText& step : s.steps) t.add({fmt::format("{}", step.number), step.op, step.inputs, step.output, step.parameters, step.attributes});
+    for (const StepText& step : s.steps)
+      t.add({fmt::format("{}", step.number), step.op, step.inputs, step.output, step.parameters, step.attributes});
   }
   section(t, "\nProgram");
   const auto ropes = describe_ropes(r_.spec->program);
@@ -243,8 +263,12 @@ void Printer::memory() const {
   t.add({"activations", format_bytes(m.activations), ""});
   const uint64_t machine = machine_memory_bytes(), available = available_memory_bytes();
   std::string verdict;
-  if (machine > 0) verdict = fmt::format("this machine has {}, {} of it available: ", format_bytes(machine), format_bytes(available));
-  if (machine > 0) verdict += m.total() <= available ? "it fits" : m.total() <= machine ? "other programs must make room" : "it does not fit";
+  if (machine > 0)
+    verdict = fmt::format("this machine has {}, {} of it available: ", format_bytes(machine), format_bytes(available));
+  if (machine > 0)
+    verdict += m.total() <= available ? "it fits"
+               : m.total() <= machine ? "other programs must make room"
+                                      : "it does not fit";
   t.add({"total", format_bytes(m.total()), verdict});
   section(t, fmt::format("\nMemory at a context of {} tokens", planned_context(r_)));
 }
@@ -272,8 +296,12 @@ Json program_json(const Report& r) {
   for (const ProgramSection& s : describe_program(r.spec->program, param_types(r))) {
     Json steps = Json::array();
     for (const StepText& step : s.steps)
-      steps.push_back({{"step", step.number},         {"operator", step.op},            {"inputs", step.inputs}, {"output", step.output},
-                       {"parameters", step.parameters}, {"attributes", step.attributes}});
+      steps.push_back({{"step", step.number},
+                       {"operator", step.op},
+                       {"inputs", step.inputs},
+                       {"output", step.output},
+                       {"parameters", step.parameters},
+                       {"attributes", step.attributes}});
     out.push_back({{"layers", s.layers}, {"steps", steps}});
   }
   return out;
@@ -282,25 +310,31 @@ Json program_json(const Report& r) {
 Json spec_json(const Report& r) {
   const Hyper& h = r.spec->hyper;
   const ParameterCounts c = count_parameters(r.spec->program);
-  return {{"vocabulary", h.V},
-          {"width", h.C},
-          {"layers", h.L},
-          {"heads", h.H},
-          {"kv_heads", h.G},
-          {"head_width", h.D},
-          {"feed_forward", h.F},
-          {"context", h.context},
-          {"window", h.window},
-          {"parameters", {{"total", c.total()}, {"embedding", c.embedding}, {"linear", c.linear}, {"norm", c.norm}, {"bias", c.bias}}},
-          {"tied", c.tied}};
+  return {
+      {"vocabulary", h.V},
+      {"width", h.C},
+      {"layers", h.L},
+      {"heads", h.H},
+      {"kv_heads", h.G},
+      {"head_width", h.D},
+      {"feed_forward", h.F},
+      {"context", h.context},
+      {"window", h.window},
+      {"parameters",
+       {{"total", c.total()}, {"embedding", c.embedding}, {"linear", c.linear}, {"norm", c.norm}, {"bias", c.bias}}},
+      {"tied", c.tied}};
 }
 
 Json memory_json(const Report& r) {
   const MemoryNeeds& m = *r.memory;
-  return {{"context", planned_context(r)},        {"kernels", r.kernels},
-          {"weights", m.weights},                 {"packed_weights", m.packed_weights},
-          {"keys_and_values", m.key_values},      {"activations", m.activations},
-          {"total", m.total()},                   {"machine", machine_memory_bytes()},
+  return {{"context", planned_context(r)},
+          {"kernels", r.kernels},
+          {"weights", m.weights},
+          {"packed_weights", m.packed_weights},
+          {"keys_and_values", m.key_values},
+          {"activations", m.activations},
+          {"total", m.total()},
+          {"machine", machine_memory_bytes()},
           {"available", available_memory_bytes()}};
 }
 
@@ -327,11 +361,13 @@ Json report_json(const Report& r) {
 // What cannot be run for a good reason (an architecture that is not here, no weights at all) has been inspected; damage is an error.
 Status verdict(const Words& words, const Report& r) {
   if (!r.spec.ok() && r.spec.status().code() != Code::unsupported) return r.spec.status();
-  if (r.spec.ok() && has_weights(r) && !r.memory.ok() && r.memory.status().code() != Code::unsupported) return r.memory.status();
+  if (r.spec.ok() && has_weights(r) && !r.memory.ok() && r.memory.status().code() != Code::unsupported)
+    return r.memory.status();
   if (!r.memory.ok() || words.common.memory.empty()) return ok_status();
   KL_ASSIGN(const uint64_t limit, parse_bytes(words.common.memory));
   if (r.memory->total() <= limit) return ok_status();
-  return error(Code::resource_exhausted, "{} do not fit into --memory {}", format_bytes(r.memory->total()), words.common.memory);
+  return error(Code::resource_exhausted, "{} do not fit into --memory {}", format_bytes(r.memory->total()),
+               words.common.memory);
 }
 
 Status run(const Words& words) {
@@ -348,7 +384,8 @@ Action setup_inspect(CLI::App& app) {
   add_common(app, words->common);
   add_model(app, words->model);
   add_cache(app, words->model);
-  app.get_option("--ctx")->description("plan memory for a conversation of so many tokens (default: what the model was made for)");
+  app.get_option("--ctx")->description(
+      "plan memory for a conversation of so many tokens (default: what the model was made for)");
   app.add_flag("--tensors", words->tensors, "list every tensor: name, type, shape, bytes");
   app.add_flag("--program", words->program, "show the computation step by step; layers that repeat are shown once");
   app.footer("Example:\n  kinglet inspect gemma-3-270m --program --ctx 8192");

@@ -11,7 +11,8 @@
 namespace kinglet::cli {
 
 void add_model(CLI::App& app, ModelWords& words) {
-  app.add_option("MODEL", words.name, "a name from `kinglet list`, a GGUF file or a Hugging Face directory")->required();
+  app.add_option("MODEL", words.name, "a name from `kinglet list`, a GGUF file or a Hugging Face directory")
+      ->required();
   app.add_flag("--reference", words.reference, "compute with the reference kernels: slow, readable, the yardstick");
 }
 
@@ -34,7 +35,8 @@ Result<AdapterChoice> parse_adapter(const std::string& word) {
   float scale = 0;
   const char* end = word.data() + word.size();
   const auto [stop, ec] = std::from_chars(word.data() + equals + 1, end, scale);
-  if (ec != std::errc() || stop != end || !std::isfinite(scale)) return error(Code::invalid_argument, "--adapter {}: the scale after '=' is no number", word);
+  if (ec != std::errc() || stop != end || !std::isfinite(scale))
+    return error(Code::invalid_argument, "--adapter {}: the scale after '=' is no number", word);
   return AdapterChoice{word.substr(0, equals), scale};
 }
 }  // namespace

@@ -52,14 +52,16 @@ Status run(const Words& words) {
   KL_ASSIGN(RunnerOptions options, runner_options(words.model, words.common));
   options.batch_tokens = options.outputs = std::min(T, rows_at_a_time(words, V));
   KL_ASSIGN(const auto runner, Runner::create(*loaded.model, options));
-  if (T > runner->context()) return error(Code::out_of_range, "{} ids do not fit into the context of {}", T, runner->context());
+  if (T > runner->context())
+    return error(Code::out_of_range, "{} ids do not fit into the context of {}", T, runner->context());
   KvSequence kv = runner->new_sequence();
   std::vector<float> all;
-  if (!words.common.json && words.top > 0) fmt::print("{:>6} {:>8}   most probable next tokens and their log probabilities\n", "at", "id");
+  if (!words.common.json && words.top > 0)
+    fmt::print("{:>6} {:>8}   most probable next tokens and their log probabilities\n", "at", "id");
   for (int64_t done = 0; done < T;) {
     const int64_t count = std::min(runner->batch_tokens(), T - done);
-    const BatchPart part{&kv, std::span(words.ids).subspan(static_cast<size_t>(done), static_cast<size_t>(count)), Outputs::all,
-                         T > loaded.model->original_context()};
+    const BatchPart part{&kv, std::span(words.ids).subspan(static_cast<size_t>(done), static_cast<size_t>(count)),
+                         Outputs::all, T > loaded.model->original_context()};
     KL_TRY(runner->run({&part, 1}));
     for (int64_t i = 0; i < count; ++i) {
       if (words.top > 0) print_row(words, done + i, runner->logits(i));
@@ -79,8 +81,10 @@ Action setup_logits(CLI::App& app) {
   add_cache(app, words->model);
   add_adapters(app, words->model);
   app.add_option("--ids", words->ids, "token ids, separated by commas")->delimiter(',')->required();
-  app.add_option("--top", words->top, "how many of the most probable tokens to print for each position (0: none)")->capture_default_str();
-  app.add_option("--chunk", words->chunk, "evaluate this many tokens at a time (default: as many as fit)")->check(CLI::Range(1, 1 << 20));
+  app.add_option("--top", words->top, "how many of the most probable tokens to print for each position (0: none)")
+      ->capture_default_str();
+  app.add_option("--chunk", words->chunk, "evaluate this many tokens at a time (default: as many as fit)")
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--out", words->out, "write all logits to this .safetensors file, one f32 tensor `logits` (T, V)");
   app.footer("Example:\n  kinglet logits model.gguf --ids 1,2,3 --top 3 --out logits.safetensors");
   return [words] { return run(*words); };

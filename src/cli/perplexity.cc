@@ -23,17 +23,20 @@ struct Words {
 
 void print(const Words& words, const Perplexity& p, int64_t context, size_t tokens) {
   if (words.common.json) {
-    const Json out = {{"perplexity", p.value()}, {"standard_error", p.standard_error()}, {"mean_nll", p.mean_nll()},
-                      {"chunks", p.chunks},      {"context", context},                   {"scored_tokens", p.tokens},
+    const Json out = {{"perplexity", p.value()},  {"standard_error", p.standard_error()},
+                      {"mean_nll", p.mean_nll()}, {"chunks", p.chunks},
+                      {"context", context},       {"scored_tokens", p.tokens},
                       {"text_tokens", tokens}};
     fmt::print("{}\n", out.dump());
     return;
   }
   fmt::print("perplexity {:.4f} +/- {:.4f}\n", p.value(), p.standard_error());
-  fmt::print("{} tokens scored in {} chunks of {}; mean negative log likelihood {:.5f}\n", p.tokens, p.chunks, context, p.mean_nll());
+  fmt::print("{} tokens scored in {} chunks of {}; mean negative log likelihood {:.5f}\n", p.tokens, p.chunks, context,
+             p.mean_nll());
 }
 
-Result<Perplexity> measure(Runner& runner, std::span<const TokenId> tokens, std::optional<TokenId> bos, const Words& words, int64_t context) {
+Result<Perplexity> measure(Runner& runner, std::span<const TokenId> tokens, std::optional<TokenId> bos,
+                           const Words& words, int64_t context) {
   Progress bar("perplexity", 0, Progress::Unit::items);
   const auto show = [&bar](const Perplexity& p, int64_t chunks) {
     bar.set_total(static_cast<uint64_t>(chunks));
@@ -71,7 +74,9 @@ Action setup_perplexity(CLI::App& app) {
   app.add_option("FILE", words->file, "the text (UTF-8)")->required();
   add_cache(app, words->model);
   app.get_option("--ctx")->description("tokens of a chunk, of which the second half is scored (default: 512)");
-  app.add_option("--chunks", words->chunks, "score at most so many chunks (0: all)")->capture_default_str()->check(CLI::Range(0, 1 << 30));
+  app.add_option("--chunks", words->chunks, "score at most so many chunks (0: all)")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 30));
   app.footer("Example:\n  kinglet perplexity gemma-3-270m wiki.test.txt --chunks 10");
   return [words] { return run(*words); };
 }

@@ -26,10 +26,8 @@ Status run_pull(const Words& words) {
     KL_ASSIGN(name, hub::default_model_name());
   }
   KL_ASSIGN(const std::string path, hub::pull(name, options));
-  if (words.common.json)
-    fmt::print("{}\n", Json{{"name", name}, {"path", path}}.dump());
-  else
-    fmt::print("{}\n", path);
+  if (words.common.json) fmt::print("{}\n", Json{{"name", name}, {"path", path}}.dump());
+  else fmt::print("{}\n", path);
   return ok_status();
 }
 

@@ -17,10 +17,8 @@ struct Words {
 
 Status run_rm(const Words& words) {
   KL_ASSIGN(const std::string path, hub::remove_model(words.name));
-  if (words.common.json)
-    fmt::print("{}\n", Json{{"removed", path}}.dump());
-  else
-    fmt::print("removed {}\n", path);
+  if (words.common.json) fmt::print("{}\n", Json{{"removed", path}}.dump());
+  else fmt::print("removed {}\n", path);
   return ok_status();
 }
 

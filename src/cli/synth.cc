@@ -33,7 +33,8 @@ Status list_presets(bool json) {
 
 Status run(const Options& o) {
   if (o.list) return list_presets(o.common.json);
-  if (o.preset.empty() || o.out.empty()) return Status(Code::invalid_argument, "needs a PRESET and an OUT file, or --list");
+  if (o.preset.empty() || o.out.empty())
+    return Status(Code::invalid_argument, "needs a PRESET and an OUT file, or --list");
   KL_ASSIGN(const convert::Preset preset, convert::find_preset(o.preset));
   const auto type = dtype_from_name(o.type);
   if (!type) return error(Code::invalid_argument, "unknown type '{}'", o.type);
@@ -42,9 +43,12 @@ Status run(const Options& o) {
   KL_TRY(convert::synthesize(preset, o.out, options));
   KL_ASSIGN(const MappedFile written, MappedFile::open(o.out));
   if (o.common.json) {
-    fmt::print("{}\n", Json{{"file", o.out}, {"preset", preset.name}, {"type", name(*type)}, {"bytes", written.bytes().size()}}.dump());
+    fmt::print("{}\n",
+               Json{{"file", o.out}, {"preset", preset.name}, {"type", name(*type)}, {"bytes", written.bytes().size()}}
+                   .dump());
   } else {
-    fmt::print("{}: {} at {}, {:.2f} GB\n", o.out, preset.name, name(*type), static_cast<double>(written.bytes().size()) / 1e9);
+    fmt::print("{}: {} at {}, {:.2f} GB\n", o.out, preset.name, name(*type),
+               static_cast<double>(written.bytes().size()) / 1e9);
   }
   return ok_status();
 }

@@ -33,8 +33,8 @@ Character decode(std::string_view text) {
 
 // Control characters, and those that turn the direction of writing or join lines.
 bool steers(uint32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
-         (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x200B && code <= 0x200F) ||
+         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
 }
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
@@ -117,7 +117,8 @@ std::string Table::text(int width) const {
   std::string out;
   for (const auto& row : rows_) {
     if (row.size() > columns_.size()) {
-      for (const std::string& line : wrap(row.back(), std::max(width - kIndent, kNarrowest))) out += std::string(kIndent, ' ') + line + "\n";
+      for (const std::string& line : wrap(row.back(), std::max(width - kIndent, kNarrowest)))
+        out += std::string(kIndent, ' ') + line + "\n";
       continue;
     }
     std::vector<std::vector<std::string>> cells;

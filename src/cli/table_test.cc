@@ -8,8 +8,12 @@ namespace {
 TEST(OneLine, TakesWhatSteersATerminal) {
   EXPECT_EQ(one_line("plain \xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\xA6"), "plain \xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\xA6");
   EXPECT_EQ(one_line("\x1B[31mred\x07\n"), "?[31mred??");
-  EXPECT_EQ(one_line("\xC2\x9B" "1m"), "?1m");           // CSI in one character
-  EXPECT_EQ(one_line("a\xE2\x80\xAE" "b"), "a?b");        // right-to-left override
+  EXPECT_EQ(one_line("\xC2\x9B"
+                     "1m"),
+            "?1m");  // CSI in one character
+  EXPECT_EQ(one_line("a\xE2\x80\xAE"
+                     "b"),
+            "a?b");  // right-to-left override
   EXPECT_EQ(one_line("\xFFx\xC3"), "?x?");
   EXPECT_EQ(one_line("\xE0\x80\x80"), "???");
 }

@@ -15,8 +15,8 @@
 namespace kinglet::convert {
 namespace {
 
-const char* const kDecoders[] = {"llama-3.2", "mistral-7b-v0.1", "phi-3-mini-4k", "phi-3-mini-128k", "phi-4",
-                                 "phi-4-mini", "granite-3.2", "gemma-3", "qwen2.5", "qwen3"};
+const char* const kDecoders[] = {"llama-3.2",  "mistral-7b-v0.1", "phi-3-mini-4k", "phi-3-mini-128k", "phi-4",
+                                 "phi-4-mini", "granite-3.2",     "gemma-3",       "qwen2.5",         "qwen3"};
 
 std::string fixture(const std::string& name) { return std::string(KINGLET_SHARED_DIR) + "/fixtures/models/" + name; }
 
@@ -48,7 +48,8 @@ TEST(Convert, GoesToGgufAndBack) {
     ASSERT_TRUE(there.ok()) << name << ": " << there.text();
     const Status back = convert_to(folder.file("m.gguf"), folder.file("back"));
     ASSERT_TRUE(back.ok()) << name << ": " << back.text();
-    const Checkpoint original = Checkpoint::open(fixture(name)).value(), again = Checkpoint::open(folder.file("back")).value();
+    const Checkpoint original = Checkpoint::open(fixture(name)).value(),
+                     again = Checkpoint::open(folder.file("back")).value();
     const auto tensors = original.hf()->weights->tensors();
     EXPECT_EQ(tensors.size(), again.hf()->weights->tensors().size()) << name;
     for (const auto& t : tensors) {
@@ -132,7 +133,9 @@ TEST(Convert, RefusesWhatItWouldLose) {
   config["architectures"] = Json::array({"LlamaForCausalLM"});
   ASSERT_TRUE(make_directories(folder.file("odd")).ok());
   ASSERT_TRUE(write_file(folder.file("odd/config.json"), config.dump()).ok());
-  ASSERT_TRUE(write_file(folder.file("odd/model.safetensors"), read_file(fixture("qwen2.5") + "/model.safetensors").value()).ok());
+  ASSERT_TRUE(
+      write_file(folder.file("odd/model.safetensors"), read_file(fixture("qwen2.5") + "/model.safetensors").value())
+          .ok());
   const Status odd = convert_to(folder.file("odd"), folder.file("odd.gguf"));
   EXPECT_EQ(odd.code(), Code::unsupported);
   EXPECT_NE(odd.text().find("bias"), std::string_view::npos) << odd.text();
@@ -178,7 +181,8 @@ TEST(ConvertTokenizer, GoesToHuggingFaceAndBack) {
     EXPECT_EQ(read->chat_template, back->chat_template) << name;
     const auto first = Tokenizer::load(source), second = Tokenizer::load(directory);
     ASSERT_TRUE(first.ok() && second.ok()) << name << ": " << second.status().text();
-    for (const char* text : {"Hello, world! It's 2026.", "  two  spaces\n\n\ttabs", "naïve café 北京 🌱 1234567 x=y+z;"}) {
+    for (const char* text :
+         {"Hello, world! It's 2026.", "  two  spaces\n\n\ttabs", "naïve café 北京 🌱 1234567 x=y+z;"}) {
       EXPECT_EQ(first->encode(text), second->encode(text)) << name << ": " << text;
     }
     EXPECT_EQ(first->bos(), second->bos()) << name;
@@ -189,11 +193,14 @@ TEST(ConvertTokenizer, GoesToHuggingFaceAndBack) {
 TEST(ConvertTokenizer, ReadsTheSpecialTokensOfADirectory) {
   HfDirectory hf;
   hf.path = "made";
-  hf.tokenizer = parse_json(R"({"added_tokens": [{"id": 4, "content": "<s>", "special": true}, {"id": 5, "content": "a▁b", "special": false},
+  hf.tokenizer =
+      parse_json(
+          R"({"added_tokens": [{"id": 4, "content": "<s>", "special": true}, {"id": 5, "content": "a▁b", "special": false},
       {"id": 6, "content": "<|x|>", "special": false}],
     "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
     "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]},
-    "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}})").value();
+    "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}})")
+          .value();
   hf.tokenizer_config = parse_json(R"({"bos_token": {"content": "<s>"}, "add_eos_token": false})").value();
   hf.config = parse_json(R"({"eos_token_id": [6, 4], "pad_token_id": 6})").value();
   const auto data = tokenizer_from_hf(hf, 8);

@@ -14,11 +14,16 @@ DType small_block_type(DType type) {
   switch (type) {
     case DType::q2_k:
     case DType::q3_k:
-    case DType::iq4_xs: return DType::iq4_nl;
-    case DType::q4_k: return DType::q5_0;
-    case DType::q5_k: return DType::q5_1;
-    case DType::q6_k: return DType::q8_0;
-    default: return type;
+    case DType::iq4_xs:
+      return DType::iq4_nl;
+    case DType::q4_k:
+      return DType::q5_0;
+    case DType::q5_k:
+      return DType::q5_1;
+    case DType::q6_k:
+      return DType::q8_0;
+    default:
+      return type;
   }
 }
 
@@ -26,21 +31,36 @@ DType small_block_type(DType type) {
 
 uint32_t file_type(DType weights) {
   switch (weights) {
-    case DType::f16: return 1;
-    case DType::q4_0: return 2;
-    case DType::q4_1: return 3;
-    case DType::q8_0: return 7;
-    case DType::q5_0: return 8;
-    case DType::q5_1: return 9;
-    case DType::q2_k: return 10;
-    case DType::q3_k: return 11;  // MOSTLY_Q3_K_S, as the next two: one type for all layers
-    case DType::q4_k: return 14;
-    case DType::q5_k: return 16;
-    case DType::q6_k: return 18;
-    case DType::iq4_nl: return 25;
-    case DType::iq4_xs: return 30;
-    case DType::bf16: return 32;
-    default: return 0;
+    case DType::f16:
+      return 1;
+    case DType::q4_0:
+      return 2;
+    case DType::q4_1:
+      return 3;
+    case DType::q8_0:
+      return 7;
+    case DType::q5_0:
+      return 8;
+    case DType::q5_1:
+      return 9;
+    case DType::q2_k:
+      return 10;
+    case DType::q3_k:
+      return 11;  // MOSTLY_Q3_K_S, as the next two: one type for all layers
+    case DType::q4_k:
+      return 14;
+    case DType::q5_k:
+      return 16;
+    case DType::q6_k:
+      return 18;
+    case DType::iq4_nl:
+      return 25;
+    case DType::iq4_xs:
+      return 30;
+    case DType::bf16:
+      return 32;
+    default:
+      return 0;
   }
 }
 

@@ -36,9 +36,9 @@ class ParamRows {
                    QuantizeRow quantize) const;
 
   TensorView tensor_;
-  int64_t head_rows_ = 0;      ///< > 0: rows of one head, which are reordered
+  int64_t head_rows_ = 0;  ///< > 0: rows of one head, which are reordered
   bool to_interleaved_ = false;
-  float shift_ = 0;            ///< added to every value
+  float shift_ = 0;  ///< added to every value
 };
 
 }  // namespace kinglet::convert

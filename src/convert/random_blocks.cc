@@ -113,26 +113,43 @@ void fill_plain(float deviation, Random& random, std::span<std::byte> out, Conve
 
 void fill_random(DType type, float deviation, Random& random, std::span<std::byte> out) {
   switch (type) {
-    case DType::f32: return fill_plain<float>(deviation, random, out, [](float v) { return v; });
-    case DType::f16: return fill_plain<uint16_t>(deviation, random, out, f32_to_f16);
-    case DType::bf16: return fill_plain<uint16_t>(deviation, random, out, f32_to_bf16);
-    case DType::q4_0: return fill_blocks<DType::q4_0>(deviation, random, out);
-    case DType::q4_1: return fill_blocks<DType::q4_1>(deviation, random, out);
-    case DType::q5_0: return fill_blocks<DType::q5_0>(deviation, random, out);
-    case DType::q5_1: return fill_blocks<DType::q5_1>(deviation, random, out);
-    case DType::q8_0: return fill_blocks<DType::q8_0>(deviation, random, out);
-    case DType::q2_k: return fill_blocks<DType::q2_k>(deviation, random, out);
-    case DType::q3_k: return fill_blocks<DType::q3_k>(deviation, random, out);
-    case DType::q4_k: return fill_blocks<DType::q4_k>(deviation, random, out);
-    case DType::q5_k: return fill_blocks<DType::q5_k>(deviation, random, out);
-    case DType::q6_k: return fill_blocks<DType::q6_k>(deviation, random, out);
-    case DType::iq4_nl: return fill_blocks<DType::iq4_nl>(deviation, random, out);
-    case DType::iq4_xs: return fill_blocks<DType::iq4_xs>(deviation, random, out);
+    case DType::f32:
+      return fill_plain<float>(deviation, random, out, [](float v) { return v; });
+    case DType::f16:
+      return fill_plain<uint16_t>(deviation, random, out, f32_to_f16);
+    case DType::bf16:
+      return fill_plain<uint16_t>(deviation, random, out, f32_to_bf16);
+    case DType::q4_0:
+      return fill_blocks<DType::q4_0>(deviation, random, out);
+    case DType::q4_1:
+      return fill_blocks<DType::q4_1>(deviation, random, out);
+    case DType::q5_0:
+      return fill_blocks<DType::q5_0>(deviation, random, out);
+    case DType::q5_1:
+      return fill_blocks<DType::q5_1>(deviation, random, out);
+    case DType::q8_0:
+      return fill_blocks<DType::q8_0>(deviation, random, out);
+    case DType::q2_k:
+      return fill_blocks<DType::q2_k>(deviation, random, out);
+    case DType::q3_k:
+      return fill_blocks<DType::q3_k>(deviation, random, out);
+    case DType::q4_k:
+      return fill_blocks<DType::q4_k>(deviation, random, out);
+    case DType::q5_k:
+      return fill_blocks<DType::q5_k>(deviation, random, out);
+    case DType::q6_k:
+      return fill_blocks<DType::q6_k>(deviation, random, out);
+    case DType::iq4_nl:
+      return fill_blocks<DType::iq4_nl>(deviation, random, out);
+    case DType::iq4_xs:
+      return fill_blocks<DType::iq4_xs>(deviation, random, out);
     case DType::i8:
     case DType::i16:
     case DType::i32:
     case DType::i64:
-    case DType::f64: std::memset(out.data(), 0, out.size()); return;  // no weight has these
+    case DType::f64:
+      std::memset(out.data(), 0, out.size());
+      return;  // no weight has these
   }
 }
 

@@ -17,9 +17,7 @@ namespace {
 
 constexpr uint64_t kSliceBytes = uint64_t{32} << 20;  ///< of a tensor, made at once and then written
 
-bool is_weight_type(DType t) {
-  return is_quantized(t) || t == DType::f32 || t == DType::f16 || t == DType::bf16;
-}
+bool is_weight_type(DType t) { return is_quantized(t) || t == DType::f32 || t == DType::f16 || t == DType::bf16; }
 
 /// The type of a parameter. The head decides the next token: llama.cpp's quantizer gives it more bits than the rest.
 DType type_of(const ParamInfo& param, const ModelSpec& spec, DType wanted) {
@@ -35,10 +33,13 @@ struct Spread {
 };
 Spread spread_of(const ParamInfo& param) {
   switch (param.kind) {
-    case ParamKind::norm: return {1.0f, 0.05f};
-    case ParamKind::bias: return {0.0f, 0.1f};
+    case ParamKind::norm:
+      return {1.0f, 0.05f};
+    case ParamKind::bias:
+      return {0.0f, 0.1f};
     case ParamKind::embedding:
-    case ParamKind::linear: break;
+    case ParamKind::linear:
+      break;
   }
   return {0.0f, 1.0f / std::sqrt(static_cast<float>(param.shape.inner()))};
 }
@@ -47,9 +48,12 @@ Spread spread_of(const ParamInfo& param) {
 class ParamMaker {
  public:
   ParamMaker(const SynthOptions& options, size_t index, const ParamInfo& param, DType type)
-      : options_(options), spread_(spread_of(param)), type_(type),
+      : options_(options),
+        spread_(spread_of(param)),
+        type_(type),
         seed_(options.seed * 0x9e3779b97f4a7c15ull + index * 0xd1342543de82ef95ull),
-        rows_(param.shape.rows()), row_bytes_(*row_bytes(type, static_cast<uint64_t>(param.shape.inner()))) {}
+        rows_(param.shape.rows()),
+        row_bytes_(*row_bytes(type, static_cast<uint64_t>(param.shape.inner()))) {}
 
   Status write(gguf::Writer& file) {
     const int64_t rows = std::max<int64_t>(1, static_cast<int64_t>(kSliceBytes / row_bytes_));
@@ -105,8 +109,8 @@ Status synthesize(const Preset& preset, const std::string& path, const SynthOpti
   KL_ASSIGN(const ModelSpec spec, read_model_spec(shape));
   gguf::Writer file(path);
   std::vector<FactorTensor> factors;
-  KL_TRY(write_gguf_header(spec, preset.name + " (synthetic)", options.type,
-                           synthetic_vocabulary(preset, spec.hyper.V), file, factors));
+  KL_TRY(write_gguf_header(spec, preset.name + " (synthetic)", options.type, synthetic_vocabulary(preset, spec.hyper.V),
+                           file, factors));
   std::vector<DType> types;
   uint64_t total = 0, done = 0;
   for (const ParamInfo& p : spec.program.params) {

@@ -21,9 +21,11 @@ namespace {
 
 Preset tiny(std::string_view model, std::string_view pre, int width) {
   Preset preset{.name = "tiny", .source = "nowhere", .config = {}, .tokenizer = {}};
-  preset.config = parse_json(R"({"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2, "num_attention_heads": 4,
+  preset.config =
+      parse_json(R"({"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "vocab_size": 700,
-    "tie_word_embeddings": false})").value();
+    "tie_word_embeddings": false})")
+          .value();
   preset.config["hidden_size"] = width;
   preset.config["intermediate_size"] = 2 * width;
   preset.tokenizer = {{"model", model}, {"pre", pre}, {"add_bos", true}, {"special", {{"bos", 1}, {"eos", 699}}}};
@@ -55,9 +57,10 @@ TEST(Presets, HaveTheParametersOfTheirModels) {
   const struct {
     const char* name;
     double billions;
-  } kPublished[] = {{"llama-3.2-1b", 1.236}, {"llama-3.2-3b", 3.213},  {"mistral-7b-v0.1", 7.242}, {"phi-3-mini-4k", 3.821},
-                    {"phi-3-mini-128k", 3.821}, {"phi-4", 14.660},     {"phi-4-mini", 3.836},      {"granite-3.2-2b", 2.534},
-                    {"granite-3.2-8b", 8.171}, {"gemma-3-270m", 0.268}, {"gemma-3-1b", 1.000},      {"qwen2.5-0.5b", 0.494},
+  } kPublished[] = {{"llama-3.2-1b", 1.236},  {"llama-3.2-3b", 3.213},    {"mistral-7b-v0.1", 7.242},
+                    {"phi-3-mini-4k", 3.821}, {"phi-3-mini-128k", 3.821}, {"phi-4", 14.660},
+                    {"phi-4-mini", 3.836},    {"granite-3.2-2b", 2.534},  {"granite-3.2-8b", 8.171},
+                    {"gemma-3-270m", 0.268},  {"gemma-3-1b", 1.000},      {"qwen2.5-0.5b", 0.494},
                     {"qwen3-0.6b", 0.596}};
   EXPECT_EQ(presets().value().size(), std::size(kPublished));
   for (const auto& p : kPublished) {
@@ -67,7 +70,9 @@ TEST(Presets, HaveTheParametersOfTheirModels) {
     hf.config = preset->config;
     const auto spec = read_model_spec(Checkpoint::of(std::move(hf)));
     ASSERT_TRUE(spec.ok()) << p.name << ": " << spec.status().text();
-    EXPECT_NEAR(static_cast<double>(parameter_count(spec->program)) / 1e9, p.billions, 0.0006 * std::max(1.0, p.billions)) << p.name;
+    EXPECT_NEAR(static_cast<double>(parameter_count(spec->program)) / 1e9, p.billions,
+                0.0006 * std::max(1.0, p.billions))
+        << p.name;
   }
   EXPECT_EQ(find_preset("gpt-5").status().code(), Code::not_found);
 }

@@ -76,12 +76,14 @@ TokenizerData synthetic_vocabulary(const Preset& preset, int64_t vocabulary) {
   TokenizerData data;
   data.model = preset.tokenizer.value("model", "llama");
   data.pre = preset.tokenizer.value("pre", "default");
-  if (preset.tokenizer.contains("add_space_prefix")) data.add_space_prefix = preset.tokenizer["add_space_prefix"].get<bool>();
+  if (preset.tokenizer.contains("add_space_prefix"))
+    data.add_space_prefix = preset.tokenizer["add_space_prefix"].get<bool>();
   Filler filler(data, vocabulary);
   for (const auto& [role, id] : preset.tokenizer["special"].items()) filler.special(role, id.get<int64_t>());
   data.set_add("bos", preset.tokenizer.value("add_bos", false));
   if (data.model == "gpt2") {
-    for (int b = 0; b < 256; ++b) filler.add(encode_byte_level(std::string(1, static_cast<char>(b))), TokenType::normal, 0);
+    for (int b = 0; b < 256; ++b)
+      filler.add(encode_byte_level(std::string(1, static_cast<char>(b))), TokenType::normal, 0);
     add_pieces(data, filler, encode_byte_level(" "), false);
   } else {
     for (int b = 0; b < 256; ++b) filler.add(fmt::format("<0x{:02X}>", b), TokenType::byte, 0);

@@ -87,7 +87,8 @@ Status to_gguf(const Checkpoint& source, const std::string& path, const ConvertO
       done += bytes.size();
       return file.write_tensor(bytes);
     };
-    if (const Status s = plan[i].rows.write(plan[i].type, sink); !s.ok()) return annotate(spec.program.params[i].gguf, s);
+    if (const Status s = plan[i].rows.write(plan[i].type, sink); !s.ok())
+      return annotate(spec.program.params[i].gguf, s);
     if (options.progress) options.progress(done, total);
   }
   return file.finish();

@@ -60,14 +60,16 @@ struct Planned {
   uint64_t bytes;
 };
 
-Result<std::vector<Planned>> plan_weights(const Checkpoint& source, const ModelSpec& spec, const ConvertOptions& options) {
+Result<std::vector<Planned>> plan_weights(const Checkpoint& source, const ModelSpec& spec,
+                                          const ConvertOptions& options) {
   std::vector<Planned> plan;
   for (const ParamInfo& p : spec.program.params) {
     KL_ASSIGN(ParamRows rows, ParamRows::open(source, p, Layout::hugging_face));
     const DType type = options.type.value_or(rows.source_type());
     if (!safetensors::dtype_name(type)) {
-      return error(Code::unsupported, "tensor {} is {}, which a Hugging Face directory cannot hold; ask for f32, f16 or bf16",
-                   p.gguf, name(type));
+      return error(Code::unsupported,
+                   "tensor {} is {}, which a Hugging Face directory cannot hold; ask for f32, f16 or bf16", p.gguf,
+                   name(type));
     }
     plan.push_back({&p, std::move(rows), type, tensor_bytes(type, p.shape).value_or(0)});
   }
@@ -125,7 +127,8 @@ Status write_weights(const NewFolder& folder, const std::vector<Planned>& plan, 
 }
 
 Result<Json> describe(const Architecture& architecture, Hyper hyper) {
-  Json config{{"architectures", Json::array({std::string(architecture.hf_class)})}, {"model_type", std::string(architecture.name)}};
+  Json config{{"architectures", Json::array({std::string(architecture.hf_class)})},
+              {"model_type", std::string(architecture.name)}};
   const auto io = make_hf_config_writer(config);
   architecture.config(*io, hyper);
   KL_TRY(io->status());
@@ -171,8 +174,8 @@ Status to_hugging_face(const Checkpoint& source, const std::string& folder, cons
   KL_ASSIGN(const std::vector<TextFile> files, tokenizer_to_hf(tokenizer));
   KL_ASSIGN(Json config, config_of(spec));
   config["torch_dtype"] = torch_dtype(plan.back().type);  // the narrowest: norms may be wider than the weights
-  for (const auto& [key, role] : {std::pair("bos_token_id", "bos"), std::pair("eos_token_id", "eos"),
-                                  std::pair("pad_token_id", "padding")}) {
+  for (const auto& [key, role] :
+       {std::pair("bos_token_id", "bos"), std::pair("eos_token_id", "eos"), std::pair("pad_token_id", "padding")}) {
     config[key] = id_or_null(tokenizer, role);
   }
   KL_ASSIGN(NewFolder out, NewFolder::create(folder));

@@ -27,8 +27,8 @@ struct TokenizerData {
   std::string model = "none";  ///< "gpt2" (byte-level BPE), "llama" (SentencePiece), "none"
   std::string pre;             ///< pre-tokenizer: "llama-bpe", "qwen2", ..., "default"
   std::vector<std::string> tokens;
-  std::vector<float> scores;     ///< of "llama", one for each token
-  std::vector<int32_t> types;    ///< TokenType, one for each token
+  std::vector<float> scores;        ///< of "llama", one for each token
+  std::vector<int32_t> types;       ///< TokenType, one for each token
   std::vector<std::string> merges;  ///< of "gpt2": "left right"
   std::vector<SpecialToken> specials;
   std::vector<std::pair<std::string, bool>> adds;  ///< {"bos", true} is add_bos_token

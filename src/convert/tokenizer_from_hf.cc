@@ -20,7 +20,7 @@ constexpr float kAddedScore = -1000.0f;
 struct Role {
   std::string_view hf, gguf;
 };
-constexpr Role kRoles[] = {{"bos", "bos"}, {"eos", "eos"}, {"unk", "unknown"}, {"sep", "seperator"},
+constexpr Role kRoles[] = {{"bos", "bos"},     {"eos", "eos"}, {"unk", "unknown"}, {"sep", "seperator"},
                            {"pad", "padding"}, {"cls", "cls"}, {"mask", "mask"}};
 
 /// Some models call tokens "added" that are control tokens by every other sign.
@@ -198,7 +198,8 @@ int64_t id_of_special(const Json& tokenizer, const TokenizerData& data, std::str
   for (const Json& t : json_member(tokenizer, "added_tokens"))
     if (json_string(t, "content") == text) return json_index(json_member(t, "id"), kMaxId);
   for (size_t i = 0; i < data.tokens.size(); ++i)
-    if (data.tokens[i] == text && data.types[i] != static_cast<int32_t>(TokenType::normal)) return static_cast<int64_t>(i);
+    if (data.tokens[i] == text && data.types[i] != static_cast<int32_t>(TokenType::normal))
+      return static_cast<int64_t>(i);
   return -1;
 }
 
@@ -227,7 +228,8 @@ void read_specials(const HfDirectory& hf, TokenizerData& data) {
     data.set_special(role.gguf, json_index(json_member(hf.config, fmt::format("{}_token_id", role.hf)), kMaxId));
   }
   const Json& prefix = json_member(hf.tokenizer_config, "add_prefix_space");
-  if (prefix.is_boolean() && data.model == "llama" && !data.add_space_prefix) data.add_space_prefix = prefix.get<bool>();
+  if (prefix.is_boolean() && data.model == "llama" && !data.add_space_prefix)
+    data.add_space_prefix = prefix.get<bool>();
   data.chat_template = hf.chat_template;
 }
 

@@ -14,7 +14,7 @@ namespace {
 struct Role {
   std::string_view gguf, hf;
 };
-constexpr Role kRoles[] = {{"bos", "bos"}, {"eos", "eos"}, {"unknown", "unk"}, {"padding", "pad"},
+constexpr Role kRoles[] = {{"bos", "bos"},       {"eos", "eos"}, {"unknown", "unk"}, {"padding", "pad"},
                            {"seperator", "sep"}, {"cls", "cls"}, {"mask", "mask"}};
 
 TokenType type_of(const TokenizerData& data, size_t i) {
@@ -33,8 +33,8 @@ bool is_padding(const TokenizerData& data, size_t i) {
 }
 
 Json added_token(const TokenizerData& data, size_t i) {
-  return Json{{"content", data.tokens[i]}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
-              {"normalized", false}, {"special", type_of(data, i) == TokenType::control}};
+  return Json{{"content", data.tokens[i]}, {"single_word", false}, {"lstrip", false},
+              {"rstrip", false},           {"normalized", false},  {"special", type_of(data, i) == TokenType::control}};
 }
 
 /// JSON text; bytes that are no UTF-8 (which no tokenizer.json can hold) are an error rather than replaced.
@@ -53,7 +53,10 @@ Result<Json> pre_tokenizer(const TokenizerData& data, bool& ignore_merges) {
   ignore_merges = found->ignore_merges;
   Json steps = Json::array();
   for (const std::string_view pattern : found->patterns) {
-    steps.push_back({{"type", "Split"}, {"pattern", {{"Regex", std::string(pattern)}}}, {"behavior", "Isolated"}, {"invert", false}});
+    steps.push_back({{"type", "Split"},
+                     {"pattern", {{"Regex", std::string(pattern)}}},
+                     {"behavior", "Isolated"},
+                     {"invert", false}});
   }
   steps.push_back({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}});
   return Json{{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
@@ -68,10 +71,11 @@ Json post_processor(const TokenizerData& data) {
   const std::string& text = data.tokens[*bos];
   const Json token{{"SpecialToken", {{"id", text}, {"type_id", 0}}}};
   const auto sequence = [](const char* id) { return Json{{"Sequence", {{"id", id}, {"type_id", 0}}}}; };
-  return Json{{"type", "TemplateProcessing"},
-              {"single", Json::array({token, sequence("A")})},
-              {"pair", Json::array({token, sequence("A"), sequence("B")})},
-              {"special_tokens", {{text, {{"id", text}, {"ids", Json::array({*bos})}, {"tokens", Json::array({text})}}}}}};
+  return Json{
+      {"type", "TemplateProcessing"},
+      {"single", Json::array({token, sequence("A")})},
+      {"pair", Json::array({token, sequence("A"), sequence("B")})},
+      {"special_tokens", {{text, {{"id", text}, {"ids", Json::array({*bos})}, {"tokens", Json::array({text})}}}}}};
 }
 
 Result<TextFile> tokenizer_json(const TokenizerData& data) {
@@ -89,16 +93,26 @@ Result<TextFile> tokenizer_json(const TokenizerData& data) {
     }
   }
   const bool qwen = data.pre == "qwen2";  // its published tokenizer.json normalizes to NFC
-  const Json json{{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr},
-                  {"added_tokens", std::move(added)},
-                  {"normalizer", qwen ? Json{{"type", "NFC"}} : Json()},
-                  {"pre_tokenizer", std::move(pre)},
-                  {"post_processor", post_processor(data)},
-                  {"decoder", {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}},
-                  {"model", {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr},
-                             {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr}, {"fuse_unk", false},
-                             {"byte_fallback", false}, {"ignore_merges", ignore_merges}, {"vocab", std::move(vocab)},
-                             {"merges", data.merges}}}};
+  const Json json{
+      {"version", "1.0"},
+      {"truncation", nullptr},
+      {"padding", nullptr},
+      {"added_tokens", std::move(added)},
+      {"normalizer", qwen ? Json{{"type", "NFC"}} : Json()},
+      {"pre_tokenizer", std::move(pre)},
+      {"post_processor", post_processor(data)},
+      {"decoder", {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}},
+      {"model",
+       {{"type", "BPE"},
+        {"dropout", nullptr},
+        {"unk_token", nullptr},
+        {"continuing_subword_prefix", nullptr},
+        {"end_of_word_suffix", nullptr},
+        {"fuse_unk", false},
+        {"byte_fallback", false},
+        {"ignore_merges", ignore_merges},
+        {"vocab", std::move(vocab)},
+        {"merges", data.merges}}}};
   return json_file("tokenizer.json", json);
 }
 

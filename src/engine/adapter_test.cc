@@ -36,7 +36,8 @@ double worst_difference(float weight, const std::string& golden_name) {
     const auto* want = reinterpret_cast<const float*>(logits->data.data()) + row * logits->shape[1] * logits->shape[2];
     for (int64_t t = 0; t < logits->shape[1]; ++t)
       for (int64_t v = 0; v < logits->shape[2]; ++v)
-        worst = std::max(worst, std::abs(double{(*runner)->logits(t)[static_cast<size_t>(v)]} - double{want[t * logits->shape[2] + v]}));
+        worst = std::max(worst, std::abs(double{(*runner)->logits(t)[static_cast<size_t>(v)]} -
+                                         double{want[t * logits->shape[2] + v]}));
   }
   return worst;
 }

@@ -100,7 +100,8 @@ class DecoderFixture : public testing::TestWithParam<std::tuple<std::string, std
 TEST_P(DecoderFixture, LogitsAreTransformers) {
   for (Fusion fusion : {Fusion::on, Fusion::off}) {
     make_runner(2, fusion);
-    for (int64_t row : {0, 1}) EXPECT_LE(worst(all_logits(golden_->ids(row), 64), golden_->logits("logits", row)), 2e-4);
+    for (int64_t row : {0, 1})
+      EXPECT_LE(worst(all_logits(golden_->ids(row), 64), golden_->logits("logits", row)), 2e-4);
     auto first12 = golden_->ids(0);
     first12.resize(12);
     EXPECT_LE(worst(all_logits(first12, 64), golden_->logits("logits_first12", 0)), 2e-4);
@@ -110,7 +111,8 @@ TEST_P(DecoderFixture, LogitsAreTransformers) {
 TEST_P(DecoderFixture, AnyCutOfThePromptGivesTheSameLogits) {
   make_runner(2, Fusion::on);
   const auto whole = all_logits(golden_->ids(0), 64);
-  for (size_t chunk : {size_t{7}, size_t{1}}) EXPECT_LE(worst(all_logits(golden_->ids(0), chunk), whole.data()), 1e-5) << chunk;
+  for (size_t chunk : {size_t{7}, size_t{1}})
+    EXPECT_LE(worst(all_logits(golden_->ids(0), chunk), whole.data()), 1e-5) << chunk;
 }
 
 TEST_P(DecoderFixture, ThreadsDoNotChangeABit) {
@@ -128,7 +130,8 @@ TEST_P(DecoderFixture, SequencesInOneBatchDoNotTouchEachOther) {
   const auto alone = all_logits(b, 64);
   KvSequence ka = at_.runner->new_sequence(), kb = at_.runner->new_sequence();
   const bool long_rope = static_cast<int64_t>(b.size()) > at_.model->original_context();
-  const BatchPart parts[] = {{&ka, std::span(a).first(20), Outputs::none, long_rope}, {&kb, b, Outputs::all, long_rope}};
+  const BatchPart parts[] = {{&ka, std::span(a).first(20), Outputs::none, long_rope},
+                             {&kb, b, Outputs::all, long_rope}};
   ASSERT_TRUE(at_.runner->run(parts).ok());
   std::vector<float> mixed;
   for (size_t i = 0; i < b.size(); ++i) {
@@ -163,12 +166,14 @@ std::vector<std::string> kernel_names() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, DecoderFixture,
-                         testing::Combine(testing::Values("llama-3.2", "mistral-7b-v0.1", "phi-3-mini-4k", "phi-3-mini-128k", "phi-4",
-                                                          "phi-4-mini", "granite-3.2", "gemma-3", "qwen2.5", "qwen3"),
+                         testing::Combine(testing::Values("llama-3.2", "mistral-7b-v0.1", "phi-3-mini-4k",
+                                                          "phi-3-mini-128k", "phi-4", "phi-4-mini", "granite-3.2",
+                                                          "gemma-3", "qwen2.5", "qwen3"),
                                           testing::ValuesIn(kernel_names())),
                          [](const auto& param_info) {
                            std::string name = std::get<0>(param_info.param) + "_" + std::get<1>(param_info.param);
-                           std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+                           std::replace_if(
+                               name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
                            return name;
                          });
 

@@ -17,7 +17,8 @@ uint32_t& owners(std::byte* page, size_t header) { return *reinterpret_cast<uint
 
 }  // namespace
 
-KvPool::KvPool(KvShape shape, std::vector<int32_t> windows, Ledger& ledger) : shape_(shape), windows_(std::move(windows)), ledger_(&ledger) {}
+KvPool::KvPool(KvShape shape, std::vector<int32_t> windows, Ledger& ledger)
+    : shape_(shape), windows_(std::move(windows)), ledger_(&ledger) {}
 
 size_t KvPool::page_stride() const { return kHeader + round_up<size_t>(shape_.page_bytes(), 64); }
 size_t KvPool::slab_pages() const { return std::max<size_t>(1, kSlabBytes / page_stride()); }
@@ -62,7 +63,10 @@ uint64_t KvPool::bytes() const {
 
 KvSequence::KvSequence(KvPool& pool) : pool_(&pool), tables_(pool.windows().size()) { refresh(); }
 KvSequence::KvSequence(KvSequence&& other) noexcept
-    : pool_(other.pool_), length_(std::exchange(other.length_, 0)), tables_(std::move(other.tables_)), layer_tables_(std::move(other.layer_tables_)) {
+    : pool_(other.pool_),
+      length_(std::exchange(other.length_, 0)),
+      tables_(std::move(other.tables_)),
+      layer_tables_(std::move(other.layer_tables_)) {
   other.tables_.clear();
 }
 KvSequence& KvSequence::operator=(KvSequence&& other) noexcept {
@@ -95,14 +99,14 @@ Status KvSequence::prepare(int64_t tokens) {
     // The page that the next position falls into may be shared with a fork.
     const int64_t partial = length_ / kPageTokens;
     if (length_ % kPageTokens != 0 && pool_->shared(table[static_cast<size_t>(partial)])) {
-      KL_ASSIGN(std::byte* copy, pool_->take());
+      KL_ASSIGN(std::byte * copy, pool_->take());
       std::byte*& page = table[static_cast<size_t>(partial)];
       std::memcpy(copy, page, pool_->shape().page_bytes());
       pool_->give_back(page);
       page = copy;
     }
     while (static_cast<int64_t>(table.size()) < want) {
-      KL_ASSIGN(std::byte* page, pool_->take());
+      KL_ASSIGN(std::byte * page, pool_->take());
       table.push_back(page);
     }
   }
@@ -132,13 +136,16 @@ bool KvSequence::can_truncate(int64_t length) const {
     const int64_t window = pool_->windows()[layer];
     if (window == 0) continue;
     const int64_t first = std::max<int64_t>(0, length - window + 1) / kPageTokens;
-    if (first < static_cast<int64_t>(tables_[layer].size()) && tables_[layer][static_cast<size_t>(first)] == nullptr) return false;
+    if (first < static_cast<int64_t>(tables_[layer].size()) && tables_[layer][static_cast<size_t>(first)] == nullptr)
+      return false;
   }
   return true;
 }
 
 Status KvSequence::truncate(int64_t length) {
-  if (!can_truncate(length)) return error(Code::unsupported, "cannot go back from {} to {} positions: a sliding window has let them go", length_, length);
+  if (!can_truncate(length))
+    return error(Code::unsupported, "cannot go back from {} to {} positions: a sliding window has let them go", length_,
+                 length);
   for (auto& table : tables_) {
     while (static_cast<int64_t>(table.size()) > pages_for(length)) {
       if (table.back() != nullptr) pool_->give_back(table.back());
@@ -181,7 +188,9 @@ Status KvSequence::restore(std::span<const std::byte> bytes) {
   std::memcpy(&length, bytes.data(), sizeof(length));
   bytes = bytes.subspan(sizeof(length));
   const size_t page_bytes = pool_->shape().page_bytes();
-  if (length < 0 || length > (int64_t{1} << 32) || static_cast<uint64_t>(pages_for(length)) * tables_.size() > bytes.size()) return bad;
+  if (length < 0 || length > (int64_t{1} << 32) ||
+      static_cast<uint64_t>(pages_for(length)) * tables_.size() > bytes.size())
+    return bad;
   for (size_t layer = 0; layer < tables_.size(); ++layer) {
     const int64_t window = pool_->windows()[layer];
     const int64_t first_needed = window == 0 ? 0 : std::max<int64_t>(0, length - window + 1) / kPageTokens;

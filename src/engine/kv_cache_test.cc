@@ -15,7 +15,9 @@ class KvCacheTest : public testing::Test {
     ASSERT_TRUE(s.prepare(tokens).ok());
     s.commit(tokens);
   }
-  static std::byte* page(const KvSequence& s, size_t layer, int64_t position) { return s.pages()[layer][position / kPageTokens]; }
+  static std::byte* page(const KvSequence& s, size_t layer, int64_t position) {
+    return s.pages()[layer][position / kPageTokens];
+  }
 
   Ledger ledger_;
   KvPool pool_{kShape, {0, 100}, ledger_};  // layer 0 keeps everything, layer 1 has a window of 100

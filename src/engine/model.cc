@@ -26,13 +26,15 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& path, const ModelO
   KL_ASSIGN(model->kernels_, choose_kernels(options.kernels));
   KL_ASSIGN(model->spec_, read_model_spec(model->checkpoint_));
   for (const AdapterChoice& choice : options.adapters) {
-    KL_ASSIGN(Adapter adapter, read_adapter(choice.path, model->spec_.program, model->checkpoint_.kind(), choice.weight));
+    KL_ASSIGN(Adapter adapter,
+              read_adapter(choice.path, model->spec_.program, model->checkpoint_.kind(), choice.weight));
     model->adapters_.push_back(std::make_unique<Adapter>(std::move(adapter)));
     KL_TRY(apply_adapter(model->spec_.program, *model->adapters_.back()));
   }
   KL_ASSIGN(model->weights_, Weights::load(model->checkpoint_, model->spec_.program, *model->kernels_, ledger));
-  KL_ASSIGN(model->packed_, PackedWeights::attach(model->checkpoint_, model->spec_.program, *model->kernels_, model->weights_.params(),
-                                                  {options.packing_folder, options.packing_smallest_bytes}, ledger));
+  KL_ASSIGN(model->packed_,
+            PackedWeights::attach(model->checkpoint_, model->spec_.program, *model->kernels_, model->weights_.params(),
+                                  {options.packing_folder, options.packing_smallest_bytes}, ledger));
   return model;
 }
 

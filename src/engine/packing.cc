@@ -13,7 +13,7 @@ namespace kinglet {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kLayoutVersion = 1;                     // raise it when any panel layout changes
+constexpr uint64_t kLayoutVersion = 1;  // raise it when any panel layout changes
 constexpr char kMagic[8] = {'K', 'N', 'G', 'L', 'P', 'A', 'K', '1'};
 
 struct FileHeader {
@@ -46,22 +46,25 @@ void add_file(Identity& identity, const std::string& path) {
   const auto absolute = std::filesystem::absolute(path, ec);
   identity.add(absolute.string());
   if (const auto size = std::filesystem::file_size(path, ec); !ec) identity.add(static_cast<uint64_t>(size));
-  if (const auto time = std::filesystem::last_write_time(path, ec); !ec) identity.add(static_cast<uint64_t>(time.time_since_epoch().count()));
+  if (const auto time = std::filesystem::last_write_time(path, ec); !ec)
+    identity.add(static_cast<uint64_t>(time.time_since_epoch().count()));
 }
 
 // Parameters of the model's files that a linear step reads. Adapters are small and come and go: they are packed on the fly.
 std::vector<bool> linear_params(const ProgramStorage& program) {
   std::vector<bool> out(program.params.size());
   for (const Step& step : program.steps)
-    if (step.op == Op::linear) out[static_cast<size_t>(step.weight)] = program.params[static_cast<size_t>(step.weight)].values.empty();
+    if (step.op == Op::linear)
+      out[static_cast<size_t>(step.weight)] = program.params[static_cast<size_t>(step.weight)].values.empty();
   return out;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& checkpoint, const ProgramStorage& program,
-                                                             const KernelTable& kernels, std::span<ParamData> params,
-                                                             const PackingOptions& options, Ledger& ledger) {
+Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& checkpoint,
+                                                             const ProgramStorage& program, const KernelTable& kernels,
+                                                             std::span<ParamData> params, const PackingOptions& options,
+                                                             Ledger& ledger) {
   std::unique_ptr<PackedWeights> out(new PackedWeights());
   out->params_ = params;
   out->ledger_ = &ledger;
@@ -91,7 +94,8 @@ Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& c
   }
   out->bytes_ = offset;
   out->identity_ = identity.value();
-  if (!options.folder.empty() && offset >= options.smallest_bytes) out->path_ = join_path(options.folder, fmt::format("{:016x}.pack", out->identity_));
+  if (!options.folder.empty() && offset >= options.smallest_bytes)
+    out->path_ = join_path(options.folder, fmt::format("{:016x}.pack", out->identity_));
   KL_TRY(ledger.reserve(MemoryUse::weights, canonical));
   out->counted_maps_ = canonical;
   if (out->items_.empty()) return out;
@@ -100,7 +104,8 @@ Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& c
     return out;
   }
   KL_ASSIGN(out->memory_, Block::allocate(offset, MemoryUse::packed_weights, ledger));
-  for (const Item& item : out->items_) params[static_cast<size_t>(item.param)].pack_into = out->memory_.data() + item.offset;
+  for (const Item& item : out->items_)
+    params[static_cast<size_t>(item.param)].pack_into = out->memory_.data() + item.offset;
   return out;
 }
 
@@ -117,7 +122,8 @@ bool PackedWeights::open_cache() {
   if (!map.ok() || map->bytes().size() != bytes_) return false;
   FileHeader header{};
   std::memcpy(&header, map->bytes().data(), sizeof(header));
-  if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.identity != identity_ || header.items != items_.size() || header.bytes != bytes_)
+  if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.identity != identity_ ||
+      header.items != items_.size() || header.bytes != bytes_)
     return false;
   map->advise(Access::will_need);
   map_ = *std::move(map);
@@ -161,7 +167,8 @@ void PackedWeights::wait() {
 std::string PackedWeights::description() const {
   if (items_.empty()) return "weights are read in their canonical layout";
   if (map_) return fmt::format("packed weights are mapped from {}", path_);
-  return path_.empty() ? std::string("weights are packed in memory") : fmt::format("weights are packed in memory and written behind to {}", path_);
+  return path_.empty() ? std::string("weights are packed in memory")
+                       : fmt::format("weights are packed in memory and written behind to {}", path_);
 }
 
 }  // namespace kinglet

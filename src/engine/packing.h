@@ -18,7 +18,7 @@
 namespace kinglet {
 
 struct PackingOptions {
-  std::string folder;  ///< of the cache files; empty: none is read or written
+  std::string folder;                            ///< of the cache files; empty: none is read or written
   uint64_t smallest_bytes = uint64_t{16} << 20;  ///< below this packing again is faster than a file
 };
 

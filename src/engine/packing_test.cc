@@ -50,7 +50,8 @@ TEST(Packing, EveryStartGivesTheSameBits) {
   EXPECT_EQ(second.logits, nowhere.logits);
 
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(std::string(folder.path()))) files.push_back(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(folder.path())))
+    files.push_back(entry.path());
   ASSERT_EQ(files.size(), 1u);
   std::filesystem::resize_file(files[0], std::filesystem::file_size(files[0]) - 1);
   const Start third = start(folder.path());

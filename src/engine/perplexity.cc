@@ -25,8 +25,8 @@ class Scorer {
       const bool scored = done >= first_scored;
       const int64_t end = scored ? context_ - 1 : first_scored;
       const int64_t count = std::min(end - done, scored ? rows_ : runner_.batch_tokens());
-      const BatchPart part{&kv, chunk.subspan(static_cast<size_t>(done), static_cast<size_t>(count)), scored ? Outputs::all : Outputs::none,
-                           long_rope_};
+      const BatchPart part{&kv, chunk.subspan(static_cast<size_t>(done), static_cast<size_t>(count)),
+                           scored ? Outputs::all : Outputs::none, long_rope_};
       KL_TRY(runner_.run({&part, 1}));
       if (scored) score(chunk, done, count, nll_.data() + (done - first_scored));
       done += count;
@@ -76,12 +76,16 @@ std::vector<TokenId> perplexity_tokens(const Tokenizer& tokenizer, std::string_v
   return ids;
 }
 
-Result<Perplexity> perplexity(Runner& runner, std::span<const TokenId> tokens, std::optional<TokenId> bos, const PerplexityOptions& options) {
+Result<Perplexity> perplexity(Runner& runner, std::span<const TokenId> tokens, std::optional<TokenId> bos,
+                              const PerplexityOptions& options) {
   const int64_t context = options.context, count = static_cast<int64_t>(tokens.size());
   if (context < 4) return error(Code::invalid_argument, "a context of {} tokens is too short to score", context);
-  if (context > runner.context()) return error(Code::out_of_range, "chunks of {} tokens do not fit into the context of {}", context, runner.context());
+  if (context > runner.context())
+    return error(Code::out_of_range, "chunks of {} tokens do not fit into the context of {}", context,
+                 runner.context());
   if (count / context < 2)
-    return error(Code::invalid_argument, "the text has {} tokens; chunks of {} need {} at least", count, context, 2 * context);
+    return error(Code::invalid_argument, "the text has {} tokens; chunks of {} need {} at least", count, context,
+                 2 * context);
   const int64_t all = count / context, chunks = options.chunks > 0 ? std::min(options.chunks, all) : all;
   Scorer scorer(runner, context);
   Perplexity out;
@@ -90,7 +94,8 @@ Result<Perplexity> perplexity(Runner& runner, std::span<const TokenId> tokens, s
     std::vector<TokenId> chunk(part.begin(), part.end());
     if (bos) chunk.front() = *bos;
     KL_TRY(scorer.add(chunk, out));
-    if (options.progress && !options.progress(out, chunks)) return error(Code::cancelled, "stopped after {} of {} chunks", i + 1, chunks);
+    if (options.progress && !options.progress(out, chunks))
+      return error(Code::cancelled, "stopped after {} of {} chunks", i + 1, chunks);
   }
   return out;
 }

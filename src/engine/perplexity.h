@@ -17,9 +17,9 @@ namespace kinglet {
 /// Sums over scored tokens; any prefix of the chunks is an estimate.
 struct Perplexity {
   int64_t chunks = 0;
-  int64_t tokens = 0;    ///< scored
-  double sum = 0;        ///< of the negative log likelihoods, in nats
-  double squares = 0;    ///< of their squares
+  int64_t tokens = 0;  ///< scored
+  double sum = 0;      ///< of the negative log likelihoods, in nats
+  double squares = 0;  ///< of their squares
 
   double mean_nll() const { return sum / static_cast<double>(tokens); }
   double value() const;           ///< exp(mean_nll())
@@ -41,6 +41,7 @@ std::vector<TokenId> perplexity_tokens(const Tokenizer& tokenizer, std::string_v
 
 /// `runner`'s context must be `options.context` at least. `bos`: put in place of each chunk's first token. Errors: invalid_argument (a
 /// context below 4, fewer than two chunks of tokens), out_of_range, cancelled, and the runner's own.
-Result<Perplexity> perplexity(Runner& runner, std::span<const TokenId> tokens, std::optional<TokenId> bos, const PerplexityOptions& options);
+Result<Perplexity> perplexity(Runner& runner, std::span<const TokenId> tokens, std::optional<TokenId> bos,
+                              const PerplexityOptions& options);
 
 }  // namespace kinglet

@@ -32,7 +32,8 @@ class PerplexityOf : public testing::Test {
     ASSERT_TRUE(model.ok()) << model.status().text();
     model_ = *std::move(model);
     std::mt19937 random(7);
-    for (int i = 0; i < 50; ++i) ids_.push_back(static_cast<TokenId>(random() % static_cast<uint32_t>(model_->hyper().V)));
+    for (int i = 0; i < 50; ++i)
+      ids_.push_back(static_cast<TokenId>(random() % static_cast<uint32_t>(model_->hyper().V)));
   }
   std::unique_ptr<Runner> runner(int64_t batch, int64_t outputs) {
     auto r = Runner::create(*model_, {.threads = 2, .context = 16, .batch_tokens = batch, .outputs = outputs});
@@ -73,11 +74,12 @@ TEST_F(PerplexityOf, ChunksAreScoredInTheirSecondHalf) {
 
 TEST_F(PerplexityOf, FewerChunksAndProgress) {
   int calls = 0;
-  const auto got = perplexity(*runner(16, 4), ids_, {}, {.context = 16, .chunks = 2, .progress = [&](const Perplexity& p, int64_t chunks) {
-                                                           EXPECT_EQ(p.chunks, ++calls);
-                                                           EXPECT_EQ(chunks, 2);
-                                                           return true;
-                                                         }});
+  const auto got = perplexity(*runner(16, 4), ids_, {},
+                              {.context = 16, .chunks = 2, .progress = [&](const Perplexity& p, int64_t chunks) {
+                                 EXPECT_EQ(p.chunks, ++calls);
+                                 EXPECT_EQ(chunks, 2);
+                                 return true;
+                               }});
   ASSERT_TRUE(got.ok()) << got.status().text();
   EXPECT_EQ(calls, 2);
   EXPECT_NEAR(got->mean_nll(), mean_nll(2, {}), 1e-5);

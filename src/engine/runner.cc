@@ -8,7 +8,8 @@ namespace kinglet {
 
 Result<PlanOptions> Runner::plan_options(const Model& model, const RunnerOptions& options, int threads) {
   const int64_t context = options.context > 0 ? options.context : model.hyper().context;
-  if (context > (int64_t{1} << 30)) return error(Code::invalid_argument, "a context of {} tokens is too long; choose a shorter one", context);
+  if (context > (int64_t{1} << 30))
+    return error(Code::invalid_argument, "a context of {} tokens is too long; choose a shorter one", context);
   return PlanOptions{.max_tokens = options.batch_tokens,
                      .max_outputs = std::min(options.outputs, options.batch_tokens),
                      .max_context = context,
@@ -47,7 +48,8 @@ Status Runner::run(std::span<const BatchPart> parts) {
     if (part.outputs == Outputs::all)
       for (int32_t i = 0; i < count; ++i) outputs_.push_back(first + i);
   }
-  KL_TRY(forward(plan_, model_.params(), {tokens_, sequences_, outputs_, packing()}, workspace_.data(), pool_.parallel()));
+  KL_TRY(
+      forward(plan_, model_.params(), {tokens_, sequences_, outputs_, packing()}, workspace_.data(), pool_.parallel()));
   KL_TRY(check_finite(static_cast<int64_t>(outputs_.size())));
   for (const BatchPart& part : parts) part.kv->commit(static_cast<int64_t>(part.tokens.size()));
   answered_ = true;
@@ -66,7 +68,8 @@ Status Runner::check_finite(int64_t outputs) const {
   for (int64_t i = 0; i < outputs; ++i) {
     float sum = 0;
     for (float x : logits(i)) sum += x * 0.0f;
-    if (!(sum == 0.0f)) return error(Code::corrupt, "the model computes logits that are not finite: its weights are damaged");
+    if (!(sum == 0.0f))
+      return error(Code::corrupt, "the model computes logits that are not finite: its weights are damaged");
   }
   return ok_status();
 }

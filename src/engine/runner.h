@@ -12,10 +12,10 @@
 namespace kinglet {
 
 struct RunnerOptions {
-  int threads = 0;            ///< 0: one for each processor
-  int64_t context = 0;        ///< longest sequence; 0: what the model was made for
-  int64_t batch_tokens = 512; ///< largest batch; longer prompts are cut
-  int64_t outputs = 1;        ///< most rows of logits in a batch
+  int threads = 0;             ///< 0: one for each processor
+  int64_t context = 0;         ///< longest sequence; 0: what the model was made for
+  int64_t batch_tokens = 512;  ///< largest batch; longer prompts are cut
+  int64_t outputs = 1;         ///< most rows of logits in a batch
   Fusion fusion = Fusion::on;
   std::optional<DType> kv_type;
 };

@@ -24,7 +24,8 @@ std::vector<TokenScore> most_probable(std::span<const float> logits, size_t k) {
   std::partial_sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(k), ids.end(), better);
   const double norm = log_sum_exp(logits);
   std::vector<TokenScore> out;
-  for (size_t i = 0; i < k; ++i) out.push_back({ids[i], static_cast<double>(logits[static_cast<size_t>(ids[i])]) - norm});
+  for (size_t i = 0; i < k; ++i)
+    out.push_back({ids[i], static_cast<double>(logits[static_cast<size_t>(ids[i])]) - norm});
   return out;
 }
 

@@ -34,7 +34,9 @@ SessionHeader header_of(Runner& runner) {
 }
 
 template <typename T>
-std::span<const std::byte> bytes_of(const std::vector<T>& v) { return std::as_bytes(std::span(v)); }
+std::span<const std::byte> bytes_of(const std::vector<T>& v) {
+  return std::as_bytes(std::span(v));
+}
 
 }  // namespace
 
@@ -44,7 +46,8 @@ Status Session::append(std::span<const TokenId> tokens, const Progress& progress
   if (tokens.empty()) return ok_status();
   const int64_t total = length() + static_cast<int64_t>(tokens.size());
   if (total > runner_->context())
-    return error(Code::out_of_range, "the context is full: {} tokens and {} more do not fit into {}", length(), tokens.size(), runner_->context());
+    return error(Code::out_of_range, "the context is full: {} tokens and {} more do not fit into {}", length(),
+                 tokens.size(), runner_->context());
   const bool long_rope = wants_long_rope(total);
   // Everything that is not in the cache (after a change of factors or a lost window) is evaluated again.
   if (long_rope != long_rope_) kv_.clear();
@@ -75,7 +78,8 @@ Status Session::evaluate(std::span<const TokenId> tokens, const Progress& progre
 }
 
 Status Session::truncate(int64_t new_length) {
-  if (new_length < 0 || new_length > length()) return error(Code::invalid_argument, "cannot go back to {} of {} tokens", new_length, length());
+  if (new_length < 0 || new_length > length())
+    return error(Code::invalid_argument, "cannot go back to {} of {} tokens", new_length, length());
   if (new_length == length()) return ok_status();
   tokens_.resize(static_cast<size_t>(new_length));
   logits_.clear();
@@ -112,11 +116,14 @@ Status Session::load(const std::string& path, std::string* note) {
   mine.tokens = h.tokens;
   mine.logits = h.logits;
   mine.note = h.note;
-  if (std::memcmp(&h, &mine, sizeof(h)) != 0) return error(Code::invalid_argument, "{}: saved with another model or another type of cache", path);
+  if (std::memcmp(&h, &mine, sizeof(h)) != 0)
+    return error(Code::invalid_argument, "{}: saved with another model or another type of cache", path);
   bytes = bytes.subspan(sizeof(h));
-  if (h.tokens < 0 || h.tokens > runner_->context() || (h.logits != 0 && h.logits != h.vocabulary) || h.note < 0 || h.note > kLongestNote)
+  if (h.tokens < 0 || h.tokens > runner_->context() || (h.logits != 0 && h.logits != h.vocabulary) || h.note < 0 ||
+      h.note > kLongestNote)
     return error(Code::corrupt, "{}: damaged, or longer than the context of {} tokens", path, runner_->context());
-  const size_t token_bytes = static_cast<size_t>(h.tokens) * sizeof(TokenId), logit_bytes = static_cast<size_t>(h.logits) * sizeof(float);
+  const size_t token_bytes = static_cast<size_t>(h.tokens) * sizeof(TokenId),
+               logit_bytes = static_cast<size_t>(h.logits) * sizeof(float);
   const auto note_bytes = static_cast<size_t>(h.note);
   if (bytes.size() < token_bytes + logit_bytes + note_bytes) return error(Code::corrupt, "{}: cut short", path);
   std::vector<TokenId> tokens(static_cast<size_t>(h.tokens));
@@ -127,7 +134,8 @@ Status Session::load(const std::string& path, std::string* note) {
   std::memcpy(logits.data(), bytes.data() + token_bytes, logit_bytes);
   const std::span<const std::byte> note_span = bytes.subspan(token_bytes + logit_bytes, note_bytes);
   KvSequence kv = runner_->new_sequence();
-  if (Status status = kv.restore(bytes.subspan(token_bytes + logit_bytes + note_bytes)); !status.ok()) return annotate(path, status);
+  if (Status status = kv.restore(bytes.subspan(token_bytes + logit_bytes + note_bytes)); !status.ok())
+    return annotate(path, status);
   if (kv.length() > h.tokens) return error(Code::corrupt, "{}: more keys and values than tokens", path);
   if (note != nullptr) note->assign(reinterpret_cast<const char*>(note_span.data()), note_span.size());
   kv_ = std::move(kv);

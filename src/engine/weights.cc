@@ -12,11 +12,14 @@ bool is_vector(const ParamInfo& p) { return p.kind == ParamKind::norm || p.kind 
 Status fill_vector(const ParamInfo& info, const TensorView& tensor, bool from_hf, float* out) {
   const DequantizeRow dequantize = dequantize_row(tensor.dtype);
   if (dequantize == nullptr || is_quantized(tensor.dtype))
-    return error(Code::unsupported, "tensor {} is {}; norms and biases are f32, f16 or bf16", info.gguf, name(tensor.dtype));
+    return error(Code::unsupported, "tensor {} is {}; norms and biases are f32, f16 or bf16", info.gguf,
+                 name(tensor.dtype));
   const int64_t n = info.shape[0];
   dequantize(tensor.data.data(), n, out);
   for (int64_t i = 0; i < n; ++i) {
-    if (!std::isfinite(out[i])) return error(Code::corrupt, "tensor {} holds a value that is not finite (index {})", from_hf ? info.hf : info.gguf, i);
+    if (!std::isfinite(out[i]))
+      return error(Code::corrupt, "tensor {} holds a value that is not finite (index {})",
+                   from_hf ? info.hf : info.gguf, i);
     if (info.plus_one && from_hf) out[i] += 1.0f;
   }
   return ok_status();
@@ -24,12 +27,16 @@ Status fill_vector(const ParamInfo& info, const TensorView& tensor, bool from_hf
 
 ParamData adapter_values(const ParamInfo& p) {
   const size_t row_bytes = static_cast<size_t>(p.shape[1]) * sizeof(float);
-  return {.dtype = DType::f32, .rows = std::as_bytes(p.values).data(), .row_bytes = row_bytes, .panel_bytes = row_bytes * kPanelRows};
+  return {.dtype = DType::f32,
+          .rows = std::as_bytes(p.values).data(),
+          .row_bytes = row_bytes,
+          .panel_bytes = row_bytes * kPanelRows};
 }
 
 }  // namespace
 
-Result<Weights> Weights::load(const Checkpoint& checkpoint, const ProgramStorage& program, const KernelTable& kernels, Ledger& ledger) {
+Result<Weights> Weights::load(const Checkpoint& checkpoint, const ProgramStorage& program, const KernelTable& kernels,
+                              Ledger& ledger) {
   Weights out;
   uint64_t floats = 0;
   for (const ParamInfo& p : program.params)
@@ -51,7 +58,8 @@ Result<Weights> Weights::load(const Checkpoint& checkpoint, const ProgramStorage
     } else {
       const WeightKernels& k = kernels.weights[static_cast<size_t>(tensor.dtype)];
       if (k.matmul == nullptr || dequantize_row(tensor.dtype) == nullptr)
-        return error(Code::unsupported, "tensor {}: no kernel multiplies {}", from_hf ? p.hf : p.gguf, name(tensor.dtype));
+        return error(Code::unsupported, "tensor {}: no kernel multiplies {}", from_hf ? p.hf : p.gguf,
+                     name(tensor.dtype));
       data.rows = tensor.data.data();
       data.row_bytes = *row_bytes(tensor.dtype, static_cast<uint64_t>(p.shape[1]));  // the reader has checked it
       data.panel_bytes = data.row_bytes * kPanelRows;

@@ -14,7 +14,8 @@ class Weights {
  public:
   /// Linear weights and embeddings stay in the file's map; norms and biases become f32. Errors: not_found, corrupt (shape, values that
   /// are not finite), unsupported (a data type that no kernel takes).
-  static Result<Weights> load(const Checkpoint& checkpoint, const ProgramStorage& program, const KernelTable& kernels, Ledger& ledger);
+  static Result<Weights> load(const Checkpoint& checkpoint, const ProgramStorage& program, const KernelTable& kernels,
+                              Ledger& ledger);
 
   std::span<const ParamData> params() const { return params_; }
   std::span<ParamData> params() { return params_; }

@@ -10,14 +10,22 @@ namespace {
 Status check(const Plan& plan, const Batch& batch) {
   const auto T = static_cast<int64_t>(batch.tokens.size()), R = static_cast<int64_t>(batch.outputs.size());
   if (T > plan.options.max_tokens || R > plan.options.max_outputs)
-    return Status(Code::out_of_range, "a batch of ").append(T).append(" tokens and ").append(R).append(" outputs is beyond the plan");
+    return Status(Code::out_of_range, "a batch of ")
+        .append(T)
+        .append(" tokens and ")
+        .append(R)
+        .append(" outputs is beyond the plan");
   for (int32_t out : batch.outputs)
     if (out < 0 || out >= T) return Status(Code::out_of_range, "an output row outside the batch");
   int64_t row = 0;
   for (const BatchSequence& s : batch.sequences) {
-    if (s.first_row != row || s.tokens <= 0) return Status(Code::out_of_range, "sequences must cover the batch in order");
+    if (s.first_row != row || s.tokens <= 0)
+      return Status(Code::out_of_range, "sequences must cover the batch in order");
     if (s.position < 0 || s.position + s.tokens > plan.options.max_context)
-      return Status(Code::out_of_range, "position ").append(s.position + s.tokens).append(" is beyond the context of ").append(plan.options.max_context);
+      return Status(Code::out_of_range, "position ")
+          .append(s.position + s.tokens)
+          .append(" is beyond the context of ")
+          .append(plan.options.max_context);
     row += s.tokens;
   }
   return row == T ? ok_status() : Status(Code::out_of_range, "sequences must cover the batch in order");
@@ -36,7 +44,9 @@ void run_norm(const Walker& w, const Launch& launch) {
   const Step& step = w.step(launch, 0);
   w.for_rows(w.rows(step.out), [&](int64_t i) {
     norm_row(w, step, i);
-    if (launch.quantize_out) w.kernels().quantize_rows(w.row(step.out, i), w.stride(step.out), 1, w.width(step.out), w.int8_row(i), w.plan.int8_stride);
+    if (launch.quantize_out)
+      w.kernels().quantize_rows(w.row(step.out, i), w.stride(step.out), 1, w.width(step.out), w.int8_row(i),
+                                w.plan.int8_stride);
   });
 }
 
@@ -47,39 +57,56 @@ void elementwise_row(const Walker& w, const Step& s, int64_t i) {
   float* out = w.row(s.out, i);
   const int64_t n = w.width(s.out);
   switch (s.op) {
-    case Op::silu_mul: return k.silu_mul(a, b, n, out);
-    case Op::gelu_tanh_mul: return k.gelu_tanh_mul(a, b, n, out);
-    case Op::gelu_mul: return k.gelu_mul(a, b, n, out);
-    case Op::add: return k.add(a, b, n, out);
-    case Op::scale: return k.scale(a, s.attr.factor, n, out);
-    case Op::softcap: return k.softcap(a, s.attr.softcap, n, out);
+    case Op::silu_mul:
+      return k.silu_mul(a, b, n, out);
+    case Op::gelu_tanh_mul:
+      return k.gelu_tanh_mul(a, b, n, out);
+    case Op::gelu_mul:
+      return k.gelu_mul(a, b, n, out);
+    case Op::add:
+      return k.add(a, b, n, out);
+    case Op::scale:
+      return k.scale(a, s.attr.factor, n, out);
+    case Op::softcap:
+      return k.softcap(a, s.attr.softcap, n, out);
     case Op::embed:
     case Op::rms_norm:
     case Op::layer_norm:
     case Op::linear:
     case Op::rope:
     case Op::attention:
-    case Op::select: return;  // launches of their own
+    case Op::select:
+      return;  // launches of their own
   }
 }
 
 void run_select(const Walker& w, const Step& s) {
   for (int64_t i = 0; i < w.rows(s.out); ++i)
-    std::memcpy(w.row(s.out, i), w.row(s.in[0], w.batch.outputs[static_cast<size_t>(i)]), static_cast<size_t>(w.width(s.out)) * sizeof(float));
+    std::memcpy(w.row(s.out, i), w.row(s.in[0], w.batch.outputs[static_cast<size_t>(i)]),
+                static_cast<size_t>(w.width(s.out)) * sizeof(float));
 }
 
 void run(const Walker& w, const Launch& launch) {
   const Step& first = w.step(launch, 0);
   switch (launch.kind) {
-    case LaunchKind::embed: return run_embed(w, first);
-    case LaunchKind::norm: return run_norm(w, launch);
-    case LaunchKind::linear: return run_linear(w, launch);
-    case LaunchKind::gated_linear: return run_gated_linear(w, launch);
-    case LaunchKind::rope: return run_rope(w, first);
-    case LaunchKind::rope_store: return run_rope_store(w, launch);
-    case LaunchKind::attention: return run_attention(w, launch);
-    case LaunchKind::elementwise: return w.for_rows(w.rows(first.out), [&](int64_t i) { elementwise_row(w, first, i); });
-    case LaunchKind::select: return run_select(w, first);
+    case LaunchKind::embed:
+      return run_embed(w, first);
+    case LaunchKind::norm:
+      return run_norm(w, launch);
+    case LaunchKind::linear:
+      return run_linear(w, launch);
+    case LaunchKind::gated_linear:
+      return run_gated_linear(w, launch);
+    case LaunchKind::rope:
+      return run_rope(w, first);
+    case LaunchKind::rope_store:
+      return run_rope_store(w, launch);
+    case LaunchKind::attention:
+      return run_attention(w, launch);
+    case LaunchKind::elementwise:
+      return w.for_rows(w.rows(first.out), [&](int64_t i) { elementwise_row(w, first, i); });
+    case LaunchKind::select:
+      return run_select(w, first);
   }
 }
 
@@ -89,19 +116,22 @@ void norm_row(const Walker& w, const Step& s, int64_t i) {
   const float* x = w.row(s.in[0], i);
   float* out = w.row(s.out, i);
   const KernelTable& k = w.kernels();
-  if (s.op == Op::layer_norm) return k.layer_norm(x, w.values(s.weight), w.values(s.bias), s.attr.eps, w.width(s.out), out);
+  if (s.op == Op::layer_norm)
+    return k.layer_norm(x, w.values(s.weight), w.values(s.bias), s.attr.eps, w.width(s.out), out);
   if (s.attr.heads == 0) return k.rms_norm(x, w.values(s.weight), s.attr.eps, w.width(s.out), out);
   const int64_t D = s.attr.head_width;
   for (int64_t h = 0; h < s.attr.heads; ++h) k.rms_norm(x + h * D, w.values(s.weight), s.attr.eps, D, out + h * D);
 }
 
-Status forward(const Plan& plan, std::span<const ParamData> params, const Batch& batch, std::byte* workspace, const Parallel& parallel) {
+Status forward(const Plan& plan, std::span<const ParamData> params, const Batch& batch, std::byte* workspace,
+               const Parallel& parallel) {
   KL_TRY(check(plan, batch));
   for (const Step& s : plan.program.steps) {
     if (s.op != Op::embed) continue;
     const int64_t V = plan.program.params[static_cast<size_t>(s.weight)].shape[0];
     for (int32_t id : batch.tokens)
-      if (id < 0 || id >= V) return Status(Code::out_of_range, "token ").append(id).append(" is outside the vocabulary of ").append(V);
+      if (id < 0 || id >= V)
+        return Status(Code::out_of_range, "token ").append(id).append(" is outside the vocabulary of ").append(V);
   }
   const Walker walker{plan, params, batch, workspace, parallel};
   fill_rope_rows(walker);

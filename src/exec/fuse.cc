@@ -36,19 +36,26 @@ class Fuser {
 
   static LaunchKind kind_of(Op op) {
     switch (op) {
-      case Op::embed: return LaunchKind::embed;
+      case Op::embed:
+        return LaunchKind::embed;
       case Op::rms_norm:
-      case Op::layer_norm: return LaunchKind::norm;
-      case Op::linear: return LaunchKind::linear;
-      case Op::rope: return LaunchKind::rope;
-      case Op::attention: return LaunchKind::attention;
+      case Op::layer_norm:
+        return LaunchKind::norm;
+      case Op::linear:
+        return LaunchKind::linear;
+      case Op::rope:
+        return LaunchKind::rope;
+      case Op::attention:
+        return LaunchKind::attention;
       case Op::silu_mul:
       case Op::gelu_tanh_mul:
       case Op::gelu_mul:
       case Op::add:
       case Op::scale:
-      case Op::softcap: return LaunchKind::elementwise;
-      case Op::select: return LaunchKind::select;
+      case Op::softcap:
+        return LaunchKind::elementwise;
+      case Op::select:
+        return LaunchKind::select;
     }
     return LaunchKind::elementwise;
   }
@@ -58,8 +65,8 @@ class Fuser {
   void widen(Launch& launch, size_t first) const {
     if (launch.kind == LaunchKind::linear) {
       if (try_gated(launch, first) || try_residual(launch, first)) return;
-      while (launch.count < 3 && is(first + launch.count, Op::linear) && step(first + launch.count).in[0] == step(first).in[0] &&
-             !starts_gated(first + launch.count))
+      while (launch.count < 3 && is(first + launch.count, Op::linear) &&
+             step(first + launch.count).in[0] == step(first).in[0] && !starts_gated(first + launch.count))
         push(launch, first + launch.count);
     } else if (launch.kind == LaunchKind::norm || launch.kind == LaunchKind::rope) {
       try_rope_store(launch, first);
@@ -115,13 +122,15 @@ class Fuser {
     size_t i = first;
     SlotId turned[2];
     for (SlotId& out : turned) {
-      if (is(i, Op::rms_norm) && step(i).attr.heads > 0 && is(i + 1, Op::rope) && step(i + 1).in[0] == step(i).out && used_once(step(i).out))
+      if (is(i, Op::rms_norm) && step(i).attr.heads > 0 && is(i + 1, Op::rope) && step(i + 1).in[0] == step(i).out &&
+          used_once(step(i).out))
         push(wide, i++);
       if (!is(i, Op::rope)) return;
       out = step(i).out;
       push(wide, i++);
     }
-    if (!is(i, Op::attention) || step(i).in[0] != turned[0] || step(i).in[1] != turned[1] || !used_once(turned[1])) return;
+    if (!is(i, Op::attention) || step(i).in[0] != turned[0] || step(i).in[1] != turned[1] || !used_once(turned[1]))
+      return;
     launch = wide;
   }
 
@@ -156,7 +165,8 @@ size_t fuse(const Program& program, std::span<const ParamData> params, const Ker
         launch.quantize_in = false;
       }
     }
-    launch.stored = launch.kind == LaunchKind::attention && count > 0 && launches[count - 1].kind == LaunchKind::rope_store;
+    launch.stored =
+        launch.kind == LaunchKind::attention && count > 0 && launches[count - 1].kind == LaunchKind::rope_store;
     launches[count++] = launch;
     i = static_cast<size_t>(launch.steps[launch.count - 1]) + 1;
   }

@@ -8,7 +8,9 @@
 namespace kinglet {
 namespace {
 
-KvShape kv_shape(const Walker& w) { return {w.plan.options.kv_type, w.plan.program.kv_heads, w.plan.program.head_width}; }
+KvShape kv_shape(const Walker& w) {
+  return {w.plan.options.kv_type, w.plan.program.kv_heads, w.plan.program.head_width};
+}
 
 const BatchSequence& sequence_of(const Walker& w, int64_t row) {
   // Sequences cover the rows in order.
@@ -38,10 +40,12 @@ void clear(AttentionState state, int64_t rows, int64_t D) {
   std::fill(state.acc, state.acc + rows * D, 0.0f);
 }
 
-void run_split(const KernelTable& k, const AttentionTile& tile, Span span, int64_t split, AttentionState state, std::byte* scratch) {
+void run_split(const KernelTable& k, const AttentionTile& tile, Span span, int64_t split, AttentionState state,
+               std::byte* scratch) {
   const int64_t rows = int64_t{tile.queries} * tile.group;
   clear(state, rows, tile.kv.D);
-  k.attention_split(tile, std::max(span.begin, split * kSplitTokens), std::min(span.end, (split + 1) * kSplitTokens), state, scratch);
+  k.attention_split(tile, std::max(span.begin, split * kSplitTokens), std::min(span.end, (split + 1) * kSplitTokens),
+                    state, scratch);
 }
 
 struct AttentionRun {
@@ -73,7 +77,8 @@ struct AttentionRun {
 
   void finish(const AttentionTile& tile, const BatchSequence& s, AttentionState state) const {
     const int64_t row = s.first_row + (tile.position - s.position);
-    w.kernels().attention_finish(state, tile.queries, group, kv.D, w.row(step.out, row) + tile.g * group * kv.D, w.stride(step.out));
+    w.kernels().attention_finish(state, tile.queries, group, kv.D, w.row(step.out, row) + tile.g * group * kv.D,
+                                 w.stride(step.out));
   }
 
   // All splits of one tile in turn.
@@ -110,12 +115,16 @@ void run_in_splits(const AttentionRun& run) {
   const int64_t rows = run.group, D = run.kv.D, splits = ceil_div<int64_t>(w.plan.options.max_context, kSplitTokens);
   auto* partials = reinterpret_cast<float*>(w.workspace + w.plan.partials_offset);
   const auto items = static_cast<int64_t>(w.batch.sequences.size()) * run.kv.G;
-  const auto state_at = [&](int64_t item, int64_t split) { return carve(partials + static_cast<size_t>(item * splits + split) * attention_state_floats(rows, D), rows); };
+  const auto state_at = [&](int64_t item, int64_t split) {
+    return carve(partials + static_cast<size_t>(item * splits + split) * attention_state_floats(rows, D), rows);
+  };
   const auto tile_at = [&](int64_t item) {
-    return run.tile_of(w.batch.sequences[static_cast<size_t>(item / run.kv.G)], 0, static_cast<int32_t>(item % run.kv.G));
+    return run.tile_of(w.batch.sequences[static_cast<size_t>(item / run.kv.G)], 0,
+                       static_cast<int32_t>(item % run.kv.G));
   };
   int64_t most = 0;
-  for (int64_t item = 0; item < items; ++item) most = std::max(most, ceil_div<int64_t>(attended(tile_at(item)).end, kSplitTokens));
+  for (int64_t item = 0; item < items; ++item)
+    most = std::max(most, ceil_div<int64_t>(attended(tile_at(item)).end, kSplitTokens));
   w.parallel.for_each(items * most, [&](int64_t chunk, int worker) {
     const int64_t item = chunk / most, split = chunk % most;
     const AttentionTile tile = tile_at(item);
@@ -151,7 +160,8 @@ void run_in_tiles(const AttentionRun& run) {
 
 float* Walker::rope_row(int32_t table, int64_t i) const {
   size_t floats = 0;
-  for (int32_t t = 0; t < table; ++t) floats += 2 * plan.program.ropes[static_cast<size_t>(t)].freq.size() * static_cast<size_t>(plan.options.max_tokens);
+  for (int32_t t = 0; t < table; ++t)
+    floats += 2 * plan.program.ropes[static_cast<size_t>(t)].freq.size() * static_cast<size_t>(plan.options.max_tokens);
   const size_t rotary = 2 * plan.program.ropes[static_cast<size_t>(table)].freq.size();
   return reinterpret_cast<float*>(workspace + plan.rope_offset) + floats + static_cast<size_t>(i) * rotary;
 }
@@ -188,7 +198,8 @@ void rope_row_of(const Walker& w, const Step& s, int64_t i) {
 
 void store_row(const Walker& w, const BatchSequence& s, int64_t i, int32_t kv_layer, const float* k, const float* v) {
   const int64_t position = s.position + i - s.first_row;
-  w.kernels().kv_store(kv_shape(w), k, v, s.pages[kv_layer][position / kPageTokens], static_cast<int32_t>(position % kPageTokens));
+  w.kernels().kv_store(kv_shape(w), k, v, s.pages[kv_layer][position / kPageTokens],
+                       static_cast<int32_t>(position % kPageTokens));
 }
 }  // namespace
 
@@ -212,7 +223,9 @@ void run_rope_store(const Walker& w, const Launch& launch) {
 void run_attention(const Walker& w, const Launch& launch) {
   const Step& s = w.step(launch, 0);
   if (!launch.stored)
-    w.for_rows(w.rows(s.out), [&](int64_t i) { store_row(w, sequence_of(w, i), i, s.attr.kv_layer, w.row(s.in[1], i), w.row(s.in[2], i)); });
+    w.for_rows(w.rows(s.out), [&](int64_t i) {
+      store_row(w, sequence_of(w, i), i, s.attr.kv_layer, w.row(s.in[1], i), w.row(s.in[2], i));
+    });
   const int64_t group = s.attr.heads / s.attr.kv_heads;
   const AttentionRun run{w, s, kv_shape(w), group, std::max<int64_t>(1, kAttentionTileRows / group)};
   if (split_in_parallel(run)) run_in_splits(run);

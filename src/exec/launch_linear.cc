@@ -70,7 +70,8 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
     args.N -= kPanelRows;
   }
   if (keep) {
-    const size_t from = static_cast<size_t>(first) * weight.row_bytes, to = static_cast<size_t>(std::min(p.N, end * kPanelRows)) * weight.row_bytes;
+    const size_t from = static_cast<size_t>(first) * weight.row_bytes,
+                 to = static_cast<size_t>(std::min(p.N, end * kPanelRows)) * weight.row_bytes;
     w.batch.packing->rows_packed(w.batch.packing->self, {weight.rows + from, to - from});
   }
 }
@@ -82,7 +83,9 @@ void tell_packed(const Walker& w, const Step& step) {
 }
 
 // Panels a work item takes: enough items to balance, few enough that claiming them costs nothing.
-int64_t panels_per_item(int64_t panels, int workers) { return std::clamp<int64_t>(panels / (int64_t{8} * workers), 1, 16); }
+int64_t panels_per_item(int64_t panels, int workers) {
+  return std::clamp<int64_t>(panels / (int64_t{8} * workers), 1, 16);
+}
 
 }  // namespace
 
@@ -102,7 +105,9 @@ void run_linear(const Walker& w, const Launch& launch) {
       if (begin < p.panels()) {
         const int64_t end = std::min(p.panels(), begin + left);
         const SlotId out = launch.residual ? w.step(launch, 1).out : p.step->out;
-        multiply(w, p, begin, end, {w.data(out) + begin * kPanelRows, w.stride(out), launch.residual ? Epilogue::add : Epilogue::store}, w.scratch(worker));
+        multiply(w, p, begin, end,
+                 {w.data(out) + begin * kPanelRows, w.stride(out), launch.residual ? Epilogue::add : Epilogue::store},
+                 w.scratch(worker));
         left -= end - begin;
         begin = end;
       }

@@ -26,7 +26,8 @@ struct Home {
 
 class Planner {
  public:
-  Planner(Plan& plan, std::span<const ParamData> params, Arena& arena) : plan_(plan), p_(plan.program), params_(params), arena_(arena) {}
+  Planner(Plan& plan, std::span<const ParamData> params, Arena& arena)
+      : plan_(plan), p_(plan.program), params_(params), arena_(arena) {}
 
   Status run() {
     const size_t steps = p_.steps.size(), slots = p_.slots.size();
@@ -70,8 +71,10 @@ class Planner {
   // The output of a launch's last step always has a home; which others do depends on the kind.
   Status home_outputs(const Launch& launch, int32_t now) {
     switch (launch.kind) {
-      case LaunchKind::gated_linear: return home(step(launch.steps[launch.count - 1]).out, now);
-      case LaunchKind::rope_store: return home_in_place_chain(launch, now);
+      case LaunchKind::gated_linear:
+        return home(step(launch.steps[launch.count - 1]).out, now);
+      case LaunchKind::rope_store:
+        return home_in_place_chain(launch, now);
       case LaunchKind::linear:
         if (launch.residual) return alias(step(launch.steps[1]).out, step(launch.steps[1]).in[0], now);
         for (int j = 0; j < launch.count; ++j) KL_TRY(home(step(launch.steps[j]).out, now));
@@ -126,7 +129,8 @@ class Planner {
     const auto floats = checked_mul<int64_t>(stride, plan_.slot_rows(slot));
     const auto bytes = floats ? checked_mul<int64_t>(*floats, 4) : std::nullopt;
     if (!bytes) return Status(Code::resource_exhausted, "activations overflow");
-    pieces_[static_cast<size_t>(piece_count_)] = {stride, static_cast<size_t>(*bytes), now, std::max(now, last_use_with_views(slot)), 0};
+    pieces_[static_cast<size_t>(piece_count_)] = {stride, static_cast<size_t>(*bytes), now,
+                                                  std::max(now, last_use_with_views(slot)), 0};
     homes_[static_cast<size_t>(slot)] = {piece_count_++, 0};
     return ok_status();
   }
@@ -253,7 +257,8 @@ class Planner {
 
 size_t plan_arena_bytes(const Program& program) {
   const size_t steps = program.steps.size(), slots = program.slots.size();
-  return 2 * steps * sizeof(Launch) + slots * (2 * sizeof(int32_t) + sizeof(Home) + sizeof(Piece) + sizeof(Place)) + 1024;
+  return 2 * steps * sizeof(Launch) + slots * (2 * sizeof(int32_t) + sizeof(Home) + sizeof(Piece) + sizeof(Place)) +
+         1024;
 }
 
 Result<Plan> make_plan(const Program& program, std::span<const ParamData> params, const KernelTable& kernels,

@@ -21,7 +21,8 @@ struct ParamData {
   size_t row_bytes = 0;
   const std::byte* panels = nullptr;
   size_t panel_bytes = 0;
-  std::byte* pack_into = nullptr;  ///< not packed yet: the panels' place; whoever multiplies a panel first packs it there
+  std::byte* pack_into =
+      nullptr;  ///< not packed yet: the panels' place; whoever multiplies a panel first packs it there
 };
 
 /// What one launch does. Row-wise ones run over rows in parallel, linear ones over panels, attention over heads and tiles.
@@ -31,9 +32,9 @@ enum class LaunchKind : uint8_t {
   linear,        ///< 1 to 3 linear steps that read one slot, into their own outputs; `add` fuses a residual
   gated_linear,  ///< gate and up products and their activation, tile by tile
   rope,
-  rope_store,    ///< head norms and rope of q and k, and the store of k and v, token by token
-  attention,     ///< stores k and v first unless rope_store did
-  elementwise,   ///< gated, add, scale, softcap
+  rope_store,   ///< head norms and rope of q and k, and the store of k and v, token by token
+  attention,    ///< stores k and v first unless rope_store did
+  elementwise,  ///< gated, add, scale, softcap
   select,
 };
 
@@ -58,7 +59,9 @@ inline constexpr int kAttentionTileRows = 64;  ///< query rows (queries x group)
 inline constexpr int kGatedTilePanels = 4;     ///< panels of gate and up that one work item multiplies
 
 /// Worker scratch that holds the up product of one gated tile.
-constexpr size_t gated_tile_bytes(int64_t T) { return static_cast<size_t>(T) * kGatedTilePanels * kPanelRows * sizeof(float); }
+constexpr size_t gated_tile_bytes(int64_t T) {
+  return static_cast<size_t>(T) * kGatedTilePanels * kPanelRows * sizeof(float);
+}
 
 /// Floats of one AttentionState of `rows` rows: max and sum, then acc on a 64-byte border.
 constexpr size_t attention_state_floats(int64_t rows, int64_t D) {
@@ -68,9 +71,9 @@ constexpr size_t attention_state_floats(int64_t rows, int64_t D) {
 enum class Fusion : uint8_t { on, off };
 
 struct PlanOptions {
-  int64_t max_tokens = 512;   ///< T of the largest batch
-  int64_t max_outputs = 512;  ///< R
-  int64_t max_context = 4096; ///< longest sequence, in positions
+  int64_t max_tokens = 512;    ///< T of the largest batch
+  int64_t max_outputs = 512;   ///< R
+  int64_t max_context = 4096;  ///< longest sequence, in positions
   int workers = 1;
   Fusion fusion = Fusion::on;
   DType kv_type = DType::f16;
@@ -81,15 +84,15 @@ struct Plan {
   PlanOptions options;
   const KernelTable* kernels = nullptr;
   std::span<const Launch> launches;
-  std::span<const Place> places;   ///< one for each slot
-  size_t int8_offset = 0;          ///< int8 rows of the current linear input
+  std::span<const Place> places;  ///< one for each slot
+  size_t int8_offset = 0;         ///< int8 rows of the current linear input
   size_t int8_stride = 0;
-  size_t rope_offset = 0;          ///< cos and sin of each rope table, (T, rotary) floats a table
-  size_t partials_offset = 0;      ///< attention states of parallel splits
-  size_t scratch_offset = 0;       ///< first worker's scratch
-  size_t scratch_stride = 0;       ///< bytes a worker
-  size_t workspace_bytes = 0;      ///< 64-byte aligned memory that forward() needs
-  size_t activation_bytes = 0;     ///< of it, slots
+  size_t rope_offset = 0;       ///< cos and sin of each rope table, (T, rotary) floats a table
+  size_t partials_offset = 0;   ///< attention states of parallel splits
+  size_t scratch_offset = 0;    ///< first worker's scratch
+  size_t scratch_stride = 0;    ///< bytes a worker
+  size_t workspace_bytes = 0;   ///< 64-byte aligned memory that forward() needs
+  size_t activation_bytes = 0;  ///< of it, slots
 
   int64_t slot_rows(SlotId slot) const {
     return program.slots[static_cast<size_t>(slot)].rows == Rows::tokens ? options.max_tokens : options.max_outputs;

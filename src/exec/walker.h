@@ -14,22 +14,35 @@ struct Walker {
   std::byte* workspace;
   const Parallel& parallel;
 
-  const Step& step(const Launch& launch, int i) const { return plan.program.steps[static_cast<size_t>(launch.steps[i])]; }
+  const Step& step(const Launch& launch, int i) const {
+    return plan.program.steps[static_cast<size_t>(launch.steps[i])];
+  }
   const KernelTable& kernels() const { return *plan.kernels; }
   const ParamData& param(ParamId id) const { return params[static_cast<size_t>(id)]; }
   /// f32 values of a norm or bias; null for kNone.
-  const float* values(ParamId id) const { return id == kNone ? nullptr : reinterpret_cast<const float*>(param(id).rows); }
-  const WeightKernels& weight_kernels(ParamId id) const { return kernels().weights[static_cast<size_t>(param(id).dtype)]; }
+  const float* values(ParamId id) const {
+    return id == kNone ? nullptr : reinterpret_cast<const float*>(param(id).rows);
+  }
+  const WeightKernels& weight_kernels(ParamId id) const {
+    return kernels().weights[static_cast<size_t>(param(id).dtype)];
+  }
 
   int64_t width(SlotId s) const { return plan.program.slots[static_cast<size_t>(s)].width; }
   int64_t rows(SlotId s) const {
-    return static_cast<int64_t>(plan.program.slots[static_cast<size_t>(s)].rows == Rows::tokens ? batch.tokens.size() : batch.outputs.size());
+    return static_cast<int64_t>(plan.program.slots[static_cast<size_t>(s)].rows == Rows::tokens ? batch.tokens.size()
+                                                                                                : batch.outputs.size());
   }
   int64_t stride(SlotId s) const { return plan.places[static_cast<size_t>(s)].stride; }
-  float* data(SlotId s) const { return reinterpret_cast<float*>(workspace + plan.places[static_cast<size_t>(s)].offset); }
+  float* data(SlotId s) const {
+    return reinterpret_cast<float*>(workspace + plan.places[static_cast<size_t>(s)].offset);
+  }
   float* row(SlotId s, int64_t i) const { return data(s) + i * stride(s); }
-  std::byte* int8_row(int64_t i) const { return workspace + plan.int8_offset + static_cast<size_t>(i) * plan.int8_stride; }
-  std::byte* scratch(int worker) const { return workspace + plan.scratch_offset + static_cast<size_t>(worker) * plan.scratch_stride; }
+  std::byte* int8_row(int64_t i) const {
+    return workspace + plan.int8_offset + static_cast<size_t>(i) * plan.int8_stride;
+  }
+  std::byte* scratch(int worker) const {
+    return workspace + plan.scratch_offset + static_cast<size_t>(worker) * plan.scratch_stride;
+  }
   /// cos, then sin (rotary / 2 each) of a row's position by a rope table.
   float* rope_row(int32_t table, int64_t i) const;
 

@@ -54,10 +54,9 @@ Result<HfDirectory> open_directory(const std::string& folder, const std::string&
   KL_ASSIGN(hf.sentencepiece, read_optional(folder, "tokenizer.model"));
   KL_ASSIGN(hf.chat_template, read_optional(folder, "chat_template.jinja"));
   if (hf.chat_template.empty()) hf.chat_template = template_of_config(hf.tokenizer_config);
-  for (const auto& [json, name] :
-       {std::pair(&hf.config, "config.json"), std::pair(&hf.tokenizer, "tokenizer.json"),
-        std::pair(&hf.tokenizer_config, "tokenizer_config.json"),
-        std::pair(&hf.generation_config, "generation_config.json")}) {
+  for (const auto& [json, name] : {std::pair(&hf.config, "config.json"), std::pair(&hf.tokenizer, "tokenizer.json"),
+                                   std::pair(&hf.tokenizer_config, "tokenizer_config.json"),
+                                   std::pair(&hf.generation_config, "generation_config.json")}) {
     if (json->is_null() || json->is_object()) continue;
     return error(Code::corrupt, "{}: not a JSON object", join_path(folder, name));
   }

@@ -22,7 +22,7 @@ class Cursor {
 
   /// The next number; false (and nothing read) where the bytes end before it does.
   template <typename T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   [[nodiscard]] bool read(T& out) {
     static_assert(!std::is_same_v<T, bool>, "read a byte and check it");
     if (remaining() < sizeof(T)) return false;

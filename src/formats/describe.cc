@@ -17,19 +17,32 @@ struct Described {
 // One overload for each alternative of gguf::Value.
 template <typename T>
 constexpr std::string_view kTypeName = "";
-template <> constexpr std::string_view kTypeName<uint8_t> = "u8";
-template <> constexpr std::string_view kTypeName<int8_t> = "i8";
-template <> constexpr std::string_view kTypeName<uint16_t> = "u16";
-template <> constexpr std::string_view kTypeName<int16_t> = "i16";
-template <> constexpr std::string_view kTypeName<uint32_t> = "u32";
-template <> constexpr std::string_view kTypeName<int32_t> = "i32";
-template <> constexpr std::string_view kTypeName<uint64_t> = "u64";
-template <> constexpr std::string_view kTypeName<int64_t> = "i64";
-template <> constexpr std::string_view kTypeName<float> = "f32";
-template <> constexpr std::string_view kTypeName<double> = "f64";
-template <> constexpr std::string_view kTypeName<bool> = "bool";
-template <> constexpr std::string_view kTypeName<std::string> = "string";
-template <> constexpr std::string_view kTypeName<gguf::Value> = "array";
+template <>
+constexpr std::string_view kTypeName<uint8_t> = "u8";
+template <>
+constexpr std::string_view kTypeName<int8_t> = "i8";
+template <>
+constexpr std::string_view kTypeName<uint16_t> = "u16";
+template <>
+constexpr std::string_view kTypeName<int16_t> = "i16";
+template <>
+constexpr std::string_view kTypeName<uint32_t> = "u32";
+template <>
+constexpr std::string_view kTypeName<int32_t> = "i32";
+template <>
+constexpr std::string_view kTypeName<uint64_t> = "u64";
+template <>
+constexpr std::string_view kTypeName<int64_t> = "i64";
+template <>
+constexpr std::string_view kTypeName<float> = "f32";
+template <>
+constexpr std::string_view kTypeName<double> = "f64";
+template <>
+constexpr std::string_view kTypeName<bool> = "bool";
+template <>
+constexpr std::string_view kTypeName<std::string> = "string";
+template <>
+constexpr std::string_view kTypeName<gguf::Value> = "array";
 
 // Floats in their shortest form; what JSON has no number for becomes text.
 Json number_json(double value, std::string text) {
@@ -126,7 +139,8 @@ std::vector<MetadataEntry> describe_metadata(const Checkpoint& checkpoint) {
 
 std::string metadata_text(const MetadataEntry& entry, size_t most) {
   std::string text = dump(entry.value);
-  const bool goes_on = entry.value.is_array() && entry.value.size() == kArrayHead && !entry.type.ends_with(fmt::format("[{}]", kArrayHead));
+  const bool goes_on = entry.value.is_array() && entry.value.size() == kArrayHead &&
+                       !entry.type.ends_with(fmt::format("[{}]", kArrayHead));
   if (goes_on) text.replace(text.size() - 1, 1, ",...]");
   return shorten(std::move(text), most);
 }

@@ -54,7 +54,8 @@ struct File::Impl {
   Status index() {
     keys.reserve(metadata.size());
     for (size_t i = 0; i < metadata.size(); ++i) {
-      if (!keys.emplace(metadata[i].key, i).second) return error(Code::corrupt, "key {} appears twice", metadata[i].key);
+      if (!keys.emplace(metadata[i].key, i).second)
+        return error(Code::corrupt, "key {} appears twice", metadata[i].key);
     }
     names.reserve(tensors.size());
     for (size_t i = 0; i < tensors.size(); ++i) {

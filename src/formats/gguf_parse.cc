@@ -18,9 +18,9 @@ std::string type_name(uint32_t number) {
     uint32_t number;
     const char* name;
   };
-  static constexpr Entry kOthers[] = {{9, "Q8_1"},     {15, "Q8_K"},    {16, "IQ2_XXS"}, {17, "IQ2_XS"},
-                                      {18, "IQ3_XXS"}, {19, "IQ1_S"},   {21, "IQ3_S"},   {22, "IQ2_S"},
-                                      {29, "IQ1_M"},   {34, "TQ1_0"},   {35, "TQ2_0"},   {39, "MXFP4"}};
+  static constexpr Entry kOthers[] = {{9, "Q8_1"},     {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"},
+                                      {18, "IQ3_XXS"}, {19, "IQ1_S"}, {21, "IQ3_S"},   {22, "IQ2_S"},
+                                      {29, "IQ1_M"},   {34, "TQ1_0"}, {35, "TQ2_0"},   {39, "MXFP4"}};
   for (const Entry& e : kOthers)
     if (e.number == number) return e.name;
   return fmt::format("number {}", number);
@@ -204,7 +204,8 @@ class Parser {
     if (!dtype) return error(Code::unsupported, "its type {} is not one that Kinglet reads", type_name(number));
     const auto size = tensor_bytes(*dtype, shape);
     if (!size) {
-      return error(Code::corrupt, "its shape does not fit its type {} (rows of {} values)", name(*dtype), shape.inner());
+      return error(Code::corrupt, "its shape does not fit its type {} (rows of {} values)", name(*dtype),
+                   shape.inner());
     }
     extents_.push_back({offset, *size});
     part_.tensors.push_back({std::string(tensor), *dtype, shape, {}});

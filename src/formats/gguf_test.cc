@@ -43,7 +43,8 @@ std::string sample(const std::string& path) {
   w.set("scores", make_array(std::vector<float>{1, 2, 3}));
   w.set("flags", make_array(std::vector<bool>{true, false}));
   w.set("empty", make_array(std::vector<int32_t>{}));
-  w.set("nested", make_array(std::vector<Value>{make_array(std::vector<int32_t>{1, 2}), make_array(std::vector<float>{})}));
+  w.set("nested",
+        make_array(std::vector<Value>{make_array(std::vector<int32_t>{1, 2}), make_array(std::vector<float>{})}));
   EXPECT_TRUE(w.declare("a", DType::f32, {2, 3}).ok());
   EXPECT_TRUE(w.declare("q", DType::q8_0, {1, 64}).ok());
   EXPECT_TRUE(w.declare("b", DType::f32, {5}).ok());
@@ -259,12 +260,12 @@ TEST(GgufHostile, Headers) {
 }
 
 TEST(GgufHostile, Metadata) {
-  EXPECT_EQ(Raw{}.head(0, 1).s("k").n(8u).n(UINT64_MAX).code(), Code::corrupt);             // string length
-  EXPECT_EQ(Raw{}.head(0, 1).n(UINT64_MAX).code(), Code::corrupt);                          // key length
-  EXPECT_EQ(Raw{}.head(0, 1).s("").n(0u).n(uint8_t{1}).code(), Code::corrupt);              // empty key
+  EXPECT_EQ(Raw{}.head(0, 1).s("k").n(8u).n(UINT64_MAX).code(), Code::corrupt);  // string length
+  EXPECT_EQ(Raw{}.head(0, 1).n(UINT64_MAX).code(), Code::corrupt);               // key length
+  EXPECT_EQ(Raw{}.head(0, 1).s("").n(0u).n(uint8_t{1}).code(), Code::corrupt);   // empty key
   EXPECT_EQ(Raw{}.head(0, 1).s(std::string(70000, 'k')).n(0u).n(uint8_t{1}).code(), Code::corrupt);
-  EXPECT_EQ(Raw{}.head(0, 1).s("k").n(13u).n<uint64_t>(0).code(), Code::corrupt);           // unknown type
-  EXPECT_EQ(Raw{}.head(0, 1).s("k").n(7u).n(uint8_t{2}).code(), Code::corrupt);             // truth value
+  EXPECT_EQ(Raw{}.head(0, 1).s("k").n(13u).n<uint64_t>(0).code(), Code::corrupt);  // unknown type
+  EXPECT_EQ(Raw{}.head(0, 1).s("k").n(7u).n(uint8_t{2}).code(), Code::corrupt);    // truth value
   EXPECT_EQ(Raw{}.head(0, 1).s("k").n(9u).n(7u).n<uint64_t>(1).n(uint8_t{2}).code(), Code::corrupt);
   EXPECT_EQ(Raw{}.head(0, 1).s("k").n(9u).n(99u).n<uint64_t>(1).n<uint64_t>(0).code(), Code::corrupt);
   for (const uint32_t type : {0u, 4u, 7u, 8u, 9u, 12u}) {  // lengths that overflow or pass the end
@@ -298,16 +299,16 @@ TEST(GgufHostile, TensorShapesAndTypes) {
   EXPECT_TRUE(one({}, 0, 0, 4).ok());
   EXPECT_TRUE(one({256, 2}, 12, 0, 288).ok());
   EXPECT_EQ(one({4}, 0, 0, 15).code(), Code::corrupt);
-  EXPECT_EQ(one({4}, 0, 1, 64).code(), Code::corrupt);                         // unaligned
-  EXPECT_EQ(one({4}, 0, 64, 64).code(), Code::corrupt);                        // outside
-  EXPECT_EQ(one({4}, 0, UINT64_MAX - 31, 64).code(), Code::corrupt);           // offset + size overflows
+  EXPECT_EQ(one({4}, 0, 1, 64).code(), Code::corrupt);                // unaligned
+  EXPECT_EQ(one({4}, 0, 64, 64).code(), Code::corrupt);               // outside
+  EXPECT_EQ(one({4}, 0, UINT64_MAX - 31, 64).code(), Code::corrupt);  // offset + size overflows
   EXPECT_EQ(one({0}, 0, 0, 64).code(), Code::corrupt);
   EXPECT_EQ(one({UINT64_MAX}, 0, 0, 64).code(), Code::corrupt);
-  EXPECT_EQ(one({1ull << 32, 1ull << 32}, 0, 0, 64).code(), Code::corrupt);    // product overflows
-  EXPECT_EQ(one({1ull << 31, 1ull << 31, 4}, 0, 0, 64).code(), Code::corrupt); // product times 4 overflows
+  EXPECT_EQ(one({1ull << 32, 1ull << 32}, 0, 0, 64).code(), Code::corrupt);     // product overflows
+  EXPECT_EQ(one({1ull << 31, 1ull << 31, 4}, 0, 0, 64).code(), Code::corrupt);  // product times 4 overflows
   EXPECT_EQ(one({1ull << 62}, 0, 0, 64).code(), Code::corrupt);
-  EXPECT_EQ(one({1, 1, 1, 1, 1}, 0, 0, 64).code(), Code::corrupt);             // rank 5
-  EXPECT_EQ(one({100}, 12, 0, 144).code(), Code::corrupt);                     // no whole block
+  EXPECT_EQ(one({1, 1, 1, 1, 1}, 0, 0, 64).code(), Code::corrupt);  // rank 5
+  EXPECT_EQ(one({100}, 12, 0, 144).code(), Code::corrupt);          // no whole block
   const Status unknown = one({256}, 16, 0, 4096);
   EXPECT_EQ(unknown.code(), Code::unsupported);
   EXPECT_NE(unknown.text().find("IQ2_XXS"), std::string_view::npos);

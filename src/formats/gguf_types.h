@@ -40,19 +40,31 @@ constexpr Type type_of_alternative(size_t index) {
 template <typename Visitor>
 auto visit_type(Type type, Visitor&& visitor) {
   switch (type) {
-    case Type::u8: return visitor.template operator()<uint8_t>();
-    case Type::i8: return visitor.template operator()<int8_t>();
-    case Type::u16: return visitor.template operator()<uint16_t>();
-    case Type::i16: return visitor.template operator()<int16_t>();
-    case Type::u32: return visitor.template operator()<uint32_t>();
-    case Type::i32: return visitor.template operator()<int32_t>();
-    case Type::f32: return visitor.template operator()<float>();
-    case Type::boolean: return visitor.template operator()<bool>();
-    case Type::u64: return visitor.template operator()<uint64_t>();
-    case Type::i64: return visitor.template operator()<int64_t>();
-    case Type::f64: return visitor.template operator()<double>();
+    case Type::u8:
+      return visitor.template operator()<uint8_t>();
+    case Type::i8:
+      return visitor.template operator()<int8_t>();
+    case Type::u16:
+      return visitor.template operator()<uint16_t>();
+    case Type::i16:
+      return visitor.template operator()<int16_t>();
+    case Type::u32:
+      return visitor.template operator()<uint32_t>();
+    case Type::i32:
+      return visitor.template operator()<int32_t>();
+    case Type::f32:
+      return visitor.template operator()<float>();
+    case Type::boolean:
+      return visitor.template operator()<bool>();
+    case Type::u64:
+      return visitor.template operator()<uint64_t>();
+    case Type::i64:
+      return visitor.template operator()<int64_t>();
+    case Type::f64:
+      return visitor.template operator()<double>();
     case Type::string:
-    case Type::array: break;
+    case Type::array:
+      break;
   }
   return visitor.template operator()<std::string>();
 }

@@ -17,7 +17,7 @@ namespace {
 class Builder {
  public:
   template <typename T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   void number(T value) {
     if constexpr (std::is_same_v<T, bool>) {
       out_.push_back(value ? '\1' : '\0');

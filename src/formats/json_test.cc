@@ -68,7 +68,8 @@ TEST(Json, ReadsFilesAndNamesThem) {
 }
 
 TEST(Json, EveryTruncationIsAnError) {
-  const std::string text = R"({"model": {"vocab": {"a": 0, "b\u1234": 1}, "merges": [["a", "b"]], "x": 1.5e3, "y": false}})";
+  const std::string text =
+      R"({"model": {"vocab": {"a": 0, "b\u1234": 1}, "merges": [["a", "b"]], "x": 1.5e3, "y": false}})";
   for (size_t n = 0; n < text.size(); ++n) failure(text.substr(0, n));
 }
 

@@ -57,7 +57,8 @@ Result<Extent> read_extent(const Json& value) {
 }
 
 /// One entry of the header; `data` is everything after the header.
-Result<Tensor> read_tensor(const std::string& name, const Json& entry, std::span<const std::byte> data, Extent& extent) {
+Result<Tensor> read_tensor(const std::string& name, const Json& entry, std::span<const std::byte> data,
+                           Extent& extent) {
   if (!entry.is_object()) return error(Code::corrupt, "its entry is not an object");
   for (const char* field : {"dtype", "shape", "data_offsets"})
     if (!entry.contains(field)) return error(Code::corrupt, "its entry has no {}", field);
@@ -85,7 +86,8 @@ Result<std::map<std::string, std::string>> read_metadata(const Json& value) {
 Result<Part> parse_part(std::span<const std::byte> bytes) {
   Cursor cursor(bytes);
   uint64_t header_bytes = 0;
-  if (!cursor.read(header_bytes)) return error(Code::corrupt, "not a safetensors file (shorter than its header's length)");
+  if (!cursor.read(header_bytes))
+    return error(Code::corrupt, "not a safetensors file (shorter than its header's length)");
   if (header_bytes > kMaxHeaderBytes) return error(Code::corrupt, "its header claims {} bytes", header_bytes);
   std::span<const std::byte> text;
   if (!cursor.take(header_bytes, text)) return error(Code::corrupt, "the file ends inside its header");

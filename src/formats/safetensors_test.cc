@@ -97,7 +97,8 @@ TEST(SafetensorsShards, JoinsThem) {
   EXPECT_NE(file->find("a"), nullptr);
   EXPECT_NE(file->find("b"), nullptr);
 
-  EXPECT_EQ(index(R"({"weight_map": {"a": "m-1.safetensors", "c": "m-2.safetensors"}})").status().code(), Code::corrupt);
+  EXPECT_EQ(index(R"({"weight_map": {"a": "m-1.safetensors", "c": "m-2.safetensors"}})").status().code(),
+            Code::corrupt);
   EXPECT_EQ(index(R"({"weight_map": {"a": "m-3.safetensors"}})").status().code(), Code::not_found);
   EXPECT_EQ(index(R"({"weight_map": {"a": "../m-1.safetensors"}})").status().code(), Code::corrupt);
   EXPECT_EQ(index(R"({"weight_map": {"a": "/etc/passwd"}})").status().code(), Code::corrupt);
@@ -105,7 +106,8 @@ TEST(SafetensorsShards, JoinsThem) {
   EXPECT_EQ(index(R"({"weight_map": []})").status().code(), Code::corrupt);
   EXPECT_EQ(index("[]").status().code(), Code::corrupt);
   ASSERT_TRUE(write(folder.file("m-2.safetensors"), one).ok());
-  EXPECT_EQ(index(R"({"weight_map": {"a": "m-1.safetensors", "x": "m-2.safetensors"}})").status().code(), Code::corrupt);
+  EXPECT_EQ(index(R"({"weight_map": {"a": "m-1.safetensors", "x": "m-2.safetensors"}})").status().code(),
+            Code::corrupt);
 }
 
 TEST(SafetensorsHostile, Headers) {
@@ -131,7 +133,8 @@ TEST(SafetensorsHostile, Tensors) {
   EXPECT_EQ(one(R"({"dtype":"F32","shape":[4],"data_offsets":[0,12]})"), Code::corrupt);
   EXPECT_EQ(one(R"({"dtype":"F32","shape":[4],"data_offsets":[16,0]})"), Code::corrupt);
   EXPECT_EQ(one(R"({"dtype":"F32","shape":[4],"data_offsets":[16,32]})"), Code::corrupt);
-  EXPECT_EQ(one(R"({"dtype":"F32","shape":[4],"data_offsets":[18446744073709551600,18446744073709551615]})"), Code::corrupt);
+  EXPECT_EQ(one(R"({"dtype":"F32","shape":[4],"data_offsets":[18446744073709551600,18446744073709551615]})"),
+            Code::corrupt);
   EXPECT_EQ(one(R"({"dtype":"F32","shape":[4],"data_offsets":[0]})"), Code::corrupt);
   EXPECT_EQ(one(R"({"dtype":"F32","shape":[4],"data_offsets":[0,16,32]})"), Code::corrupt);
   EXPECT_EQ(one(R"({"dtype":"F32","shape":[4],"data_offsets":[0,16.0]})"), Code::corrupt);
@@ -149,9 +152,12 @@ TEST(SafetensorsHostile, Tensors) {
   EXPECT_EQ(one(R"({"dtype":"F32","shape":[4]})"), Code::corrupt);
   EXPECT_EQ(one("[]"), Code::corrupt);
   EXPECT_EQ(one("null"), Code::corrupt);
-  EXPECT_EQ(parse(R"({"a":{"dtype":"I8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"I8","shape":[4],"data_offsets":[3,7]}})", 8)
-                .code(),
-            Code::corrupt);
+  EXPECT_EQ(
+      parse(
+          R"({"a":{"dtype":"I8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"I8","shape":[4],"data_offsets":[3,7]}})",
+          8)
+          .code(),
+      Code::corrupt);
 }
 
 TEST(SafetensorsHostile, EveryTruncationIsAnError) {

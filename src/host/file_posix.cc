@@ -39,11 +39,16 @@ std::string folder_of(const std::string& path) {
 
 int advice_of(Access access) {
   switch (access) {
-    case Access::normal: return MADV_NORMAL;
-    case Access::sequential: return MADV_SEQUENTIAL;
-    case Access::random: return MADV_RANDOM;
-    case Access::will_need: return MADV_WILLNEED;
-    case Access::dont_need: return MADV_DONTNEED;
+    case Access::normal:
+      return MADV_NORMAL;
+    case Access::sequential:
+      return MADV_SEQUENTIAL;
+    case Access::random:
+      return MADV_RANDOM;
+    case Access::will_need:
+      return MADV_WILLNEED;
+    case Access::dont_need:
+      return MADV_DONTNEED;
   }
   return MADV_NORMAL;
 }

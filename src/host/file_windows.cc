@@ -91,8 +91,8 @@ void NativeFileDeleter::operator()(NativeFile* file) const {
 }
 
 Result<NativeFilePtr> create_exclusive(const std::string& path) {
-  const HANDLE handle = ::CreateFileW(wide(path).c_str(), GENERIC_WRITE, 0, nullptr, CREATE_NEW, FILE_ATTRIBUTE_NORMAL,
-                                      nullptr);
+  const HANDLE handle =
+      ::CreateFileW(wide(path).c_str(), GENERIC_WRITE, 0, nullptr, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr);
   if (handle == INVALID_HANDLE_VALUE) {
     const DWORD number = ::GetLastError();
     return Status(number == ERROR_FILE_EXISTS ? Code::invalid_argument : Code::io, reason(number));

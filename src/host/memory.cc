@@ -10,8 +10,8 @@
 #include "host/error.h"
 
 #if defined(_WIN32)
-#include <windows.h>
 #include <psapi.h>
+#include <windows.h>
 #else
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -22,7 +22,9 @@ namespace kinglet {
 
 #if defined(_WIN32)
 
-static std::byte* system_allocate(size_t bytes) { return static_cast<std::byte*>(VirtualAlloc(nullptr, bytes, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE)); }
+static std::byte* system_allocate(size_t bytes) {
+  return static_cast<std::byte*>(VirtualAlloc(nullptr, bytes, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE));
+}
 static void system_free(std::byte* data, size_t) { VirtualFree(data, 0, MEM_RELEASE); }
 void forget_pages(std::span<const std::byte>) {}  // the working set is trimmed by the system
 uint64_t machine_memory_bytes() {

@@ -242,8 +242,7 @@ Outcome fetch_once(const std::string& url, const std::string& path, uint64_t exp
       total = before + static_cast<uint64_t>(answer.length);
       if (expected > 0 && total != expected)
         own = error(Code::corrupt, "{}: {} bytes, expected {}", url, total, expected);
-      else
-        own = check_room(path, static_cast<uint64_t>(answer.length));
+      else own = check_room(path, static_cast<uint64_t>(answer.length));
     }
     if (own.ok()) own = part.open(answer);
     return own.ok();
@@ -251,8 +250,7 @@ Outcome fetch_once(const std::string& url, const std::string& path, uint64_t exp
   exchange.write = [&](const char* data, size_t size) {
     if (expected > 0 && part.size() + size > expected)
       own = error(Code::corrupt, "{}: more than {} bytes", url, expected);
-    else
-      own = part.append(data, size);
+    else own = part.append(data, size);
     if (own.ok() && options.progress) options.progress(part.size(), total);
     return own.ok();
   };

@@ -45,10 +45,8 @@ bool is_safe_path(std::string_view path) {
 std::string escaped(std::string_view path) {
   std::string out;
   for (char c : path) {
-    if (is_name_character(c) || c == '/' || c == '~')
-      out += c;
-    else
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    if (is_name_character(c) || c == '/' || c == '~') out += c;
+    else out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;
 }

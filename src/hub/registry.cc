@@ -117,10 +117,8 @@ void Registry::merge(Registry other) {
   if (!other.default_.empty()) default_ = std::move(other.default_);
   for (Model& model : other.models_) {
     const auto it = std::find_if(models_.begin(), models_.end(), [&](const Model& m) { return m.name == model.name; });
-    if (it == models_.end())
-      models_.push_back(std::move(model));
-    else
-      *it = std::move(model);
+    if (it == models_.end()) models_.push_back(std::move(model));
+    else *it = std::move(model);
   }
 }
 

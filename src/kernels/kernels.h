@@ -68,7 +68,9 @@ struct KvShape {
   int32_t D = 0;            ///< head width
   constexpr size_t value_bytes() const { return info(type).block_bytes; }
   /// Where a tile's scales begin: with i8, one f32 for each position (max|x| / 127 of its D values) follows the values.
-  constexpr size_t scale_offset() const { return static_cast<size_t>(kPageTokens) * static_cast<size_t>(D) * value_bytes(); }
+  constexpr size_t scale_offset() const {
+    return static_cast<size_t>(kPageTokens) * static_cast<size_t>(D) * value_bytes();
+  }
   constexpr size_t scale_bytes() const { return type == DType::i8 ? kPageTokens * sizeof(float) : 0; }
   constexpr size_t tile_bytes() const { return scale_offset() + scale_bytes(); }
   constexpr size_t page_bytes() const { return 2 * tile_bytes() * static_cast<size_t>(G); }
@@ -94,8 +96,8 @@ struct AttentionTile {
   int64_t window;    ///< > 0: only positions > position + i - window
   int64_t length;    ///< positions stored; non-causal queries attend to all of [0, length)
   bool causal;
-  float scale;       ///< on q.k, before softcap
-  float softcap;     ///< > 0: s = softcap * tanh(s / softcap)
+  float scale;    ///< on q.k, before softcap
+  float softcap;  ///< > 0: s = softcap * tanh(s / softcap)
 };
 
 /// Running softmax of one tile: row r = i * group + j of `queries * group` rows. (A table row may count scores in another
@@ -137,12 +139,14 @@ struct KernelTable {
   void (*kv_store)(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot);
   /// Adds positions [begin, end) (inside one split) to the state, page by page in order. Positions that no query sees are
   /// not read: their pages may be null, and the slots after the last stored position may hold anything.
-  void (*attention_split)(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* scratch);
+  void (*attention_split)(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state,
+                          std::byte* scratch);
   size_t (*attention_scratch_bytes)(int32_t rows, int32_t D);
   /// into += from (the earlier split is `into`); rows x D.
   void (*attention_merge)(AttentionState into, AttentionState from, int64_t rows, int64_t D);
   /// out[i, j, :] = acc / sum, row r = i * group + j to out + i * out_stride + j * D.
-  void (*attention_finish)(AttentionState state, int64_t queries, int64_t group, int64_t D, float* out, int64_t out_stride);
+  void (*attention_finish)(AttentionState state, int64_t queries, int64_t group, int64_t D, float* out,
+                           int64_t out_stride);
 
   WeightKernels weights[kDTypeCount];
 };

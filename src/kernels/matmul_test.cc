@@ -51,16 +51,21 @@ class Buffer {
 class Weight {
  public:
   Weight(DType type, int64_t N, int64_t K, uint32_t seed)
-      : type_(type), N_(N), K_(K), row_bytes_(*row_bytes(type, static_cast<uint64_t>(K))), rows_(static_cast<size_t>(N) * row_bytes_) {
+      : type_(type),
+        N_(N),
+        K_(K),
+        row_bytes_(*row_bytes(type, static_cast<uint64_t>(K))),
+        rows_(static_cast<size_t>(N) * row_bytes_) {
     const std::vector<float> values = random_values(static_cast<size_t>(N * K), seed);
-    for (int64_t n = 0; n < N; ++n) quantize_row(type)(values.data() + n * K, K, rows_.data() + static_cast<size_t>(n) * row_bytes_);
+    for (int64_t n = 0; n < N; ++n)
+      quantize_row(type)(values.data() + n * K, K, rows_.data() + static_cast<size_t>(n) * row_bytes_);
   }
   void pack(const KernelTable& table) {
     panels_ = Buffer(panel_bytes() * static_cast<size_t>(panels()));
     for (int64_t p = 0; p < panels(); ++p) {
       const int64_t n = std::min<int64_t>(kPanelRows, N_ - p * kPanelRows);
-      kernels(table).pack(rows_.data() + static_cast<size_t>(p * kPanelRows) * row_bytes_, row_bytes_, static_cast<int>(n), K_,
-                          panels_.data() + static_cast<size_t>(p) * panel_bytes());
+      kernels(table).pack(rows_.data() + static_cast<size_t>(p * kPanelRows) * row_bytes_, row_bytes_,
+                          static_cast<int>(n), K_, panels_.data() + static_cast<size_t>(p) * panel_bytes());
     }
   }
   const WeightKernels& kernels(const KernelTable& table) const { return table.weights[static_cast<size_t>(type_)]; }
@@ -73,7 +78,8 @@ class Weight {
   int64_t K() const { return K_; }
   std::vector<float> dequantized() const {
     std::vector<float> out(static_cast<size_t>(N_ * K_));
-    for (int64_t n = 0; n < N_; ++n) dequantize_row(type_)(rows_.data() + static_cast<size_t>(n) * row_bytes_, K_, out.data() + n * K_);
+    for (int64_t n = 0; n < N_; ++n)
+      dequantize_row(type_)(rows_.data() + static_cast<size_t>(n) * row_bytes_, K_, out.data() + n * K_);
     return out;
   }
 
@@ -89,7 +95,8 @@ class Weight {
 struct Activations {
   Activations(const KernelTable& table, ActKind kind, const std::vector<float>& x, int64_t T, int64_t K)
       : stride(kind == ActKind::int8 ? table.quantized_row_bytes(K) : static_cast<size_t>(K) * sizeof(float)),
-        data(stride * static_cast<size_t>(T)), values(x.begin(), x.begin() + T * K) {
+        data(stride * static_cast<size_t>(T)),
+        values(x.begin(), x.begin() + T * K) {
     if (kind == ActKind::f32) {
       std::memcpy(data.data(), x.data(), values.size() * sizeof(float));
       return;
@@ -107,14 +114,14 @@ struct Activations {
 };
 
 /// out (T, N) for panels [begin, end) with everything else as given; columns outside keep `before`.
-std::vector<float> multiply(const KernelTable& table, Weight& w, Activations& acts, int64_t T, int64_t begin, int64_t end,
-                            const float* bias, Epilogue epilogue, float before) {
+std::vector<float> multiply(const KernelTable& table, Weight& w, Activations& acts, int64_t T, int64_t begin,
+                            int64_t end, const float* bias, Epilogue epilogue, float before) {
   const int64_t stride = w.N() + 3;
   std::vector<float> out(static_cast<size_t>(T * stride), before);
   const WeightKernels& k = w.kernels(table);
   Buffer scratch(k.matmul_scratch_bytes == nullptr ? 0 : k.matmul_scratch_bytes(T, w.K()));
-  k.matmul({w.packed(), w.panel_bytes(), acts.data.data(), acts.stride, out.data(), stride, bias, T, w.K(), w.N(), begin, end,
-            epilogue, scratch.size() == 0 ? nullptr : scratch.data()});
+  k.matmul({w.packed(), w.panel_bytes(), acts.data.data(), acts.stride, out.data(), stride, bias, T, w.K(), w.N(),
+            begin, end, epilogue, scratch.size() == 0 ? nullptr : scratch.data()});
   return out;
 }
 
@@ -127,8 +134,8 @@ double tolerance(double magnitude, int64_t K) { return (static_cast<double>(K) +
 double parts(DType type) { return type == DType::f32 || type == DType::f16 || type == DType::bf16 ? 1.0 : 4.0; }
 
 std::string describe(const KernelTable& table, DType type, int64_t T, int64_t N, int64_t K) {
-  return std::string(table.name) + " " + std::string(name(type)) + " T=" + std::to_string(T) + " N=" + std::to_string(N) +
-         " K=" + std::to_string(K);
+  return std::string(table.name) + " " + std::string(name(type)) + " T=" + std::to_string(T) +
+         " N=" + std::to_string(N) + " K=" + std::to_string(K);
 }
 
 void check_shape(const KernelTable& table, DType type, int64_t T, int64_t N, int64_t K) {
@@ -142,13 +149,15 @@ void check_shape(const KernelTable& table, DType type, int64_t T, int64_t N, int
   const bool with_bias = (T + N) % 2 == 0;
   const Epilogue epilogue = T % 3 == 0 ? Epilogue::add : Epilogue::store;
   const float before = 0.25f;
-  const std::vector<float> out = multiply(table, w, acts, T, 0, w.panels(), with_bias ? bias.data() : nullptr, epilogue, before);
+  const std::vector<float> out =
+      multiply(table, w, acts, T, 0, w.panels(), with_bias ? bias.data() : nullptr, epilogue, before);
   const int64_t stride = N + 3;
   for (int64_t t = 0; t < T; ++t) {
     for (int64_t n = 0; n < N; ++n) {
       double sum = 0, magnitude = 0;
       for (int64_t k = 0; k < K; ++k) {
-        const double product = static_cast<double>(weights[static_cast<size_t>(n * K + k)]) * acts.values[static_cast<size_t>(t * K + k)];
+        const double product =
+            static_cast<double>(weights[static_cast<size_t>(n * K + k)]) * acts.values[static_cast<size_t>(t * K + k)];
         sum += product;
         magnitude += std::fabs(product);
       }
@@ -157,13 +166,15 @@ void check_shape(const KernelTable& table, DType type, int64_t T, int64_t N, int
       const double limit = tolerance(parts(type) * magnitude + 4, K);
       ASSERT_NEAR(out[static_cast<size_t>(t * stride + n)], sum, limit) << "t " << t << " n " << n;
     }
-    for (int64_t n = N; n < stride; ++n) ASSERT_EQ(out[static_cast<size_t>(t * stride + n)], before) << "beyond N, t " << t;
+    for (int64_t n = N; n < stride; ++n)
+      ASSERT_EQ(out[static_cast<size_t>(t * stride + n)], before) << "beyond N, t " << t;
   }
 }
 
 TEST(Matmul, NamesTheRowsItSkips) {
   const KernelRows missing = unavailable_kernels();
-  for (int i = 0; i < missing.count; ++i) std::printf("[  SKIPPED ] row %s: not on this processor\n", missing.rows[i]->name);
+  for (int i = 0; i < missing.count; ++i)
+    std::printf("[  SKIPPED ] row %s: not on this processor\n", missing.rows[i]->name);
 }
 
 TEST(Matmul, EveryRowAndTypeInOddShapes) {
@@ -171,7 +182,8 @@ TEST(Matmul, EveryRowAndTypeInOddShapes) {
     for (DType type : weight_types()) {
       ASSERT_NE(table->weights[static_cast<size_t>(type)].matmul, nullptr) << table->name << " " << name(type);
       const int64_t block = info(type).block_values;
-      for (int64_t T : {1, 2, 3, 4, 5, 7, 8, 13, 33, 130}) check_shape(*table, type, T, 48, std::max<int64_t>(block, 64));
+      for (int64_t T : {1, 2, 3, 4, 5, 7, 8, 13, 33, 130})
+        check_shape(*table, type, T, 48, std::max<int64_t>(block, 64));
       for (int64_t N : {1, 15, 16, 17, 48, 100}) {
         check_shape(*table, type, 1, N, std::max<int64_t>(block, 64));
         check_shape(*table, type, 7, N, std::max<int64_t>(block, 64));
@@ -201,7 +213,8 @@ TEST(Matmul, BitsDoNotDependOnTokensOrPanelRange) {
       }
       std::vector<float> pieces(whole.size());
       for (int64_t p = 0; p < w.panels(); p += 3) {
-        const std::vector<float> part = multiply(*table, w, acts, T, p, std::min(p + 3, w.panels()), nullptr, Epilogue::store, 0);
+        const std::vector<float> part =
+            multiply(*table, w, acts, T, p, std::min(p + 3, w.panels()), nullptr, Epilogue::store, 0);
         for (size_t i = 0; i < part.size(); ++i) pieces[i] += part[i];
       }
       for (size_t i = 0; i < pieces.size(); ++i) ASSERT_EQ(pieces[i], whole[i]) << "in pieces, value " << i;
@@ -231,8 +244,8 @@ TEST(Matmul, PackedPanelsUnpackToTheSameBytes) {
 TEST(QuantizeRows, EveryRowWritesTheSameBlocks) {
   constexpr int64_t T = 3, K = 256, kStride = 300;
   std::vector<float> x = random_values(T * kStride, 9);
-  for (int64_t k = 0; k < 32; ++k) x[static_cast<size_t>(k)] = 0;          // a block of zeros
-  for (int64_t k = 32; k < 64; ++k) x[static_cast<size_t>(k)] *= 1e-30f;   // and a tiny one
+  for (int64_t k = 0; k < 32; ++k) x[static_cast<size_t>(k)] = 0;         // a block of zeros
+  for (int64_t k = 32; k < 64; ++k) x[static_cast<size_t>(k)] *= 1e-30f;  // and a tiny one
   std::vector<std::vector<std::byte>> results;
   for (const KernelTable* table : rows()) {
     const size_t stride = table->quantized_row_bytes(K);
@@ -245,7 +258,8 @@ TEST(QuantizeRows, EveryRowWritesTheSameBlocks) {
     EXPECT_EQ(blocks[0].scale, 0.0f);
     for (int i = 0; i < kActBlock; ++i) {
       EXPECT_EQ(blocks[0].q[i], 0);
-      EXPECT_NEAR(blocks[2].scale * static_cast<float>(blocks[2].q[i]), x[static_cast<size_t>(64 + i)], 0.501 * blocks[2].scale);
+      EXPECT_NEAR(blocks[2].scale * static_cast<float>(blocks[2].q[i]), x[static_cast<size_t>(64 + i)],
+                  0.501 * blocks[2].scale);
     }
   }
 }

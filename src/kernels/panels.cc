@@ -17,42 +17,55 @@ struct Layout {
   Field fields[4];
   int count;
 };
-#define FIELD(Block, member, unit)                                  \
-  Field {                                                           \
-    static_cast<uint16_t>(offsetof(Block, member)), unit,           \
-        static_cast<uint16_t>(sizeof(Block::member) / (unit))       \
-  }
+#define FIELD(Block, member, unit) \
+  Field { static_cast<uint16_t>(offsetof(Block, member)), unit, static_cast<uint16_t>(sizeof(Block::member) / (unit)) }
 
 constexpr Layout layout(DType type) {
   switch (type) {
-    case DType::q4_0: return {{FIELD(BlockQ4_0, d, 2), FIELD(BlockQ4_0, qs, 4)}, 2};
-    case DType::iq4_nl: return {{FIELD(BlockIq4Nl, d, 2), FIELD(BlockIq4Nl, qs, 4)}, 2};
-    case DType::q4_1: return {{FIELD(BlockQ4_1, d, 2), FIELD(BlockQ4_1, m, 2), FIELD(BlockQ4_1, qs, 4)}, 3};
-    case DType::q5_0: return {{FIELD(BlockQ5_0, d, 2), {offsetof(BlockQ5_0, qh), kFifthBits, 1}, FIELD(BlockQ5_0, qs, 4)}, 3};
+    case DType::q4_0:
+      return {{FIELD(BlockQ4_0, d, 2), FIELD(BlockQ4_0, qs, 4)}, 2};
+    case DType::iq4_nl:
+      return {{FIELD(BlockIq4Nl, d, 2), FIELD(BlockIq4Nl, qs, 4)}, 2};
+    case DType::q4_1:
+      return {{FIELD(BlockQ4_1, d, 2), FIELD(BlockQ4_1, m, 2), FIELD(BlockQ4_1, qs, 4)}, 3};
+    case DType::q5_0:
+      return {{FIELD(BlockQ5_0, d, 2), {offsetof(BlockQ5_0, qh), kFifthBits, 1}, FIELD(BlockQ5_0, qs, 4)}, 3};
     case DType::q5_1:
-      return {{FIELD(BlockQ5_1, d, 2), FIELD(BlockQ5_1, m, 2), {offsetof(BlockQ5_1, qh), kFifthBits, 1},
-               FIELD(BlockQ5_1, qs, 4)}, 4};
-    case DType::q8_0: return {{FIELD(BlockQ8_0, d, 2), FIELD(BlockQ8_0, qs, 4)}, 2};
+      return {{FIELD(BlockQ5_1, d, 2),
+               FIELD(BlockQ5_1, m, 2),
+               {offsetof(BlockQ5_1, qh), kFifthBits, 1},
+               FIELD(BlockQ5_1, qs, 4)},
+              4};
+    case DType::q8_0:
+      return {{FIELD(BlockQ8_0, d, 2), FIELD(BlockQ8_0, qs, 4)}, 2};
     case DType::q2_k:
       return {{FIELD(BlockQ2K, scales, 1), FIELD(BlockQ2K, qs, 4), {offsetof(BlockQ2K, d), 2, 2}}, 3};
     case DType::q3_k:
-      return {{FIELD(BlockQ3K, hmask, 4), FIELD(BlockQ3K, qs, 4), FIELD(BlockQ3K, scales, 1), FIELD(BlockQ3K, d, 2)}, 4};
-    case DType::q4_k: return {{{offsetof(BlockQ4K, d), 2, 2}, FIELD(BlockQ4K, scales, 1), FIELD(BlockQ4K, qs, 4)}, 3};
+      return {{FIELD(BlockQ3K, hmask, 4), FIELD(BlockQ3K, qs, 4), FIELD(BlockQ3K, scales, 1), FIELD(BlockQ3K, d, 2)},
+              4};
+    case DType::q4_k:
+      return {{{offsetof(BlockQ4K, d), 2, 2}, FIELD(BlockQ4K, scales, 1), FIELD(BlockQ4K, qs, 4)}, 3};
     case DType::q5_k:
-      return {{{offsetof(BlockQ5K, d), 2, 2}, FIELD(BlockQ5K, scales, 1), FIELD(BlockQ5K, qh, 4), FIELD(BlockQ5K, qs, 4)}, 4};
+      return {
+          {{offsetof(BlockQ5K, d), 2, 2}, FIELD(BlockQ5K, scales, 1), FIELD(BlockQ5K, qh, 4), FIELD(BlockQ5K, qs, 4)},
+          4};
     case DType::q6_k:
       return {{FIELD(BlockQ6K, ql, 4), FIELD(BlockQ6K, qh, 4), FIELD(BlockQ6K, scales, 1), FIELD(BlockQ6K, d, 2)}, 4};
     case DType::iq4_xs:
       return {{{offsetof(BlockIq4Xs, d), 2, 2}, FIELD(BlockIq4Xs, scales_l, 1), FIELD(BlockIq4Xs, qs, 4)}, 3};
-    case DType::f32: return {{{0, 4, 64}}, 1};
-    default: return {{{0, 2, 64}}, 1};  // f16, bf16
+    case DType::f32:
+      return {{{0, 4, 64}}, 1};
+    default:
+      return {{{0, 2, 64}}, 1};  // f16, bf16
   }
 }
 #undef FIELD
 
 /// The types without blocks are cut into stretches of 64 values.
 constexpr int64_t stretch_values(DType type) { return is_quantized(type) ? info(type).block_values : 64; }
-constexpr size_t stretch_bytes(DType type) { return is_quantized(type) ? info(type).block_bytes : 64 * info(type).block_bytes; }
+constexpr size_t stretch_bytes(DType type) {
+  return is_quantized(type) ? info(type).block_bytes : 64 * info(type).block_bytes;
+}
 
 constexpr uint32_t turn_fifth_bits(uint32_t bits) {
   uint32_t out = 0;
@@ -147,8 +160,8 @@ template <typename Unit>
 void transpose_units(const std::byte* const* row, size_t offset, int count, std::byte* out) {
   for (int j = 0; j < count; ++j)
     for (int r = 0; r < kPanelRows; ++r)
-      std::memcpy(out + sizeof(Unit) * static_cast<size_t>(kPanelRows * j + r), row[r] + offset + sizeof(Unit) * static_cast<size_t>(j),
-                  sizeof(Unit));
+      std::memcpy(out + sizeof(Unit) * static_cast<size_t>(kPanelRows * j + r),
+                  row[r] + offset + sizeof(Unit) * static_cast<size_t>(j), sizeof(Unit));
 }
 
 /// One field of a block of `block_bytes`, `count` units of it (fewer at the end of rows without blocks).
@@ -162,10 +175,12 @@ void pack_field(const std::byte* const* row, int count, std::byte* block) {
     for (uint32_t& word : words) word = turn_fifth_bits(word);
     std::memcpy(out, words, sizeof(words));
   } else if constexpr (f.unit == 4) {
-    for (; done + 4 <= count; done += 4) transpose_quads(row, f.offset + 4u * static_cast<size_t>(done), out + 64 * done);
+    for (; done + 4 <= count; done += 4)
+      transpose_quads(row, f.offset + 4u * static_cast<size_t>(done), out + 64 * done);
     transpose_units<uint32_t>(row, f.offset + 4u * static_cast<size_t>(done), count - done, out + 64 * done);
   } else if constexpr (f.unit == 2) {
-    for (; done + 8 <= count; done += 8) transpose_halves(row, f.offset + 2u * static_cast<size_t>(done), out + 32 * done);
+    for (; done + 8 <= count; done += 8)
+      transpose_halves(row, f.offset + 2u * static_cast<size_t>(done), out + 32 * done);
     transpose_units<uint16_t>(row, f.offset + 2u * static_cast<size_t>(done), count - done, out + 32 * done);
   } else if constexpr (f.count >= 12) {  // read 16 bytes that lie inside the block
     constexpr size_t start = f.offset + 16u <= block_bytes ? f.offset : block_bytes - 16;
@@ -249,8 +264,8 @@ void fill(KernelTable& table) {
 }  // namespace
 
 void fill_panel_packers(KernelTable& table) {
-  fill<DType::f32, DType::f16, DType::bf16, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::q2_k,
-       DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs>(table);
+  fill<DType::f32, DType::f16, DType::bf16, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0,
+       DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs>(table);
 }
 
 }  // namespace kinglet

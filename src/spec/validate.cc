@@ -15,7 +15,8 @@ class Validator {
       KL_TRY(check_step(p_.steps[i]));
       KL_TRY(check_order(i));
     }
-    if (p_.logits != kNone && !slot_exists(p_.logits)) return Status(Code::invalid_argument, "the logits' slot does not exist");
+    if (p_.logits != kNone && !slot_exists(p_.logits))
+      return Status(Code::invalid_argument, "the logits' slot does not exist");
     return ok_status();
   }
 
@@ -29,7 +30,8 @@ class Validator {
     if (s.width <= 0) return Status(Code::invalid_argument, "slot ").append(id).append(" has no width");
     if (s.base == kNone) return ok_status();
     // A view follows its base in the table, so chains of views end.
-    if (s.base < 0 || s.base >= id) return Status(Code::invalid_argument, "slot ").append(id).append(" views a later slot");
+    if (s.base < 0 || s.base >= id)
+      return Status(Code::invalid_argument, "slot ").append(id).append(" views a later slot");
     const auto end = checked_add(s.offset, s.width);
     if (s.offset < 0 || !end || *end > slot(s.base).width || slot(s.base).rows != s.rows)
       return Status(Code::invalid_argument, "slot ").append(id).append(" reaches outside the slot it views");
@@ -37,7 +39,12 @@ class Validator {
   }
 
   Status fail(const Step& step, std::string_view what) const {
-    return Status(Code::invalid_argument, "step ").append(step_).append(" (").append(info(step.op).name).append("): ").append(what);
+    return Status(Code::invalid_argument, "step ")
+        .append(step_)
+        .append(" (")
+        .append(info(step.op).name)
+        .append("): ")
+        .append(what);
   }
 
   // Slots are written once, before they are read. The quadratic scan is short: programs have hundreds of steps, and it asks only for the
@@ -59,7 +66,8 @@ class Validator {
   Status param(const Step& step, ParamId id, int64_t rows, int64_t inner) const {
     if (id < 0 || static_cast<size_t>(id) >= p_.params.size()) return fail(step, "a parameter that does not exist");
     const Shape& s = p_.params[static_cast<size_t>(id)].shape;
-    const bool fits = inner < 0 ? s.rank == 1 && s[0] == rows : s.rank == 2 && (rows < 0 || s[0] == rows) && s[1] == inner;
+    const bool fits =
+        inner < 0 ? s.rank == 1 && s[0] == rows : s.rank == 2 && (rows < 0 || s[0] == rows) && s[1] == inner;
     if (fits) return ok_status();
     Status status = fail(step, "a parameter is (");
     for (int i = 0; i < s.rank; ++i) status.append(i > 0 ? ", " : "").append(s[i]);
@@ -88,11 +96,14 @@ class Validator {
   Status check_rule(const Step& step) const {
     const Attr& a = step.attr;
     switch (step.op) {
-      case Op::embed: return param(step, step.weight, -1, width(step.out));
+      case Op::embed:
+        return param(step, step.weight, -1, width(step.out));
       case Op::rms_norm:
         KL_TRY(same_width(step));
-        if (a.heads > 0 && int64_t{a.heads} * a.head_width != width(step.out)) return fail(step, "heads do not fill the row");
-        return step.weight == kNone ? ok_status() : param(step, step.weight, a.heads > 0 ? a.head_width : width(step.out), -1);
+        if (a.heads > 0 && int64_t{a.heads} * a.head_width != width(step.out))
+          return fail(step, "heads do not fill the row");
+        return step.weight == kNone ? ok_status()
+                                    : param(step, step.weight, a.heads > 0 ? a.head_width : width(step.out), -1);
       case Op::layer_norm:
         KL_TRY(same_width(step));
         KL_TRY(param(step, step.weight, width(step.out), -1));
@@ -100,18 +111,22 @@ class Validator {
       case Op::linear:
         KL_TRY(param(step, step.weight, width(step.out), width(step.in[0])));
         return step.bias == kNone ? ok_status() : param(step, step.bias, width(step.out), -1);
-      case Op::rope: return check_rope(step);
-      case Op::attention: return check_attention(step);
+      case Op::rope:
+        return check_rope(step);
+      case Op::attention:
+        return check_attention(step);
       case Op::silu_mul:
       case Op::gelu_tanh_mul:
       case Op::gelu_mul:
       case Op::add:
-      case Op::scale: return same_width(step);
+      case Op::scale:
+        return same_width(step);
       case Op::softcap:
         if (!(a.softcap > 0)) return fail(step, "softcap must be positive");
         return same_width(step);
       case Op::select:
-        if (slot(step.in[0]).rows != Rows::tokens || slot(step.out).rows != Rows::outputs) return fail(step, "selects outputs from tokens");
+        if (slot(step.in[0]).rows != Rows::tokens || slot(step.out).rows != Rows::outputs)
+          return fail(step, "selects outputs from tokens");
         return same_width(step);
     }
     return fail(step, "unknown operator");
@@ -120,8 +135,10 @@ class Validator {
   Status check_rope(const Step& step) const {
     const Attr& a = step.attr;
     KL_TRY(same_width(step));
-    if (a.heads <= 0 || int64_t{a.heads} * a.head_width != width(step.out)) return fail(step, "heads do not fill the row");
-    if (a.rope < 0 || static_cast<size_t>(a.rope) >= p_.ropes.size()) return fail(step, "a rope table that does not exist");
+    if (a.heads <= 0 || int64_t{a.heads} * a.head_width != width(step.out))
+      return fail(step, "heads do not fill the row");
+    if (a.rope < 0 || static_cast<size_t>(a.rope) >= p_.ropes.size())
+      return fail(step, "a rope table that does not exist");
     const RopeTable& table = p_.ropes[static_cast<size_t>(a.rope)];
     const bool fits = a.rotary > 0 && a.rotary <= a.head_width && a.rotary % 2 == 0 &&
                       table.freq.size() == static_cast<size_t>(a.rotary / 2) &&
@@ -137,7 +154,8 @@ class Validator {
     if (width(step.in[0]) != q || width(step.in[1]) != kv || width(step.in[2]) != kv || width(step.out) != q)
       return fail(step, "widths do not match the heads");
     if (a.kv_layer < 0 || a.kv_layer >= p_.kv_layers) return fail(step, "a key-value layer that does not exist");
-    if (a.kv_heads != p_.kv_heads || a.head_width != p_.head_width) return fail(step, "key-value shape differs between layers");
+    if (a.kv_heads != p_.kv_heads || a.head_width != p_.head_width)
+      return fail(step, "key-value shape differs between layers");
     if (a.window < 0) return fail(step, "a negative window");
     return ok_status();
   }

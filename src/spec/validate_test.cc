@@ -68,7 +68,8 @@ TEST(Validate, RefusesUnorderedUse) {
 
 TEST(Validate, RefusesHeadsThatDoNotFill) {
   Small small;
-  small.steps[1] = {.op = Op::rms_norm, .in = {0, kNone, kNone}, .out = 1, .weight = 1, .attr = {.heads = 3, .head_width = 2}};
+  small.steps[1] = {
+      .op = Op::rms_norm, .in = {0, kNone, kNone}, .out = 1, .weight = 1, .attr = {.heads = 3, .head_width = 2}};
   small.slots[1].width = 8;
   small.slots[2].width = 8;
   expect_refused(small, "heads do not fill the row");

@@ -108,10 +108,10 @@ struct BlockIq4Xs {
 /// The block struct of a quantized type, its size checked against dtype.def.
 template <DType>
 struct BlockOf;
-#define KINGLET_BLOCK_OF(id, Block, values)                                                               \
-  template <>                                                                                             \
-  struct BlockOf<DType::id> {                                                                             \
-    using type = Block;                                                                                   \
+#define KINGLET_BLOCK_OF(id, Block, values) \
+  template <> \
+  struct BlockOf<DType::id> { \
+    using type = Block; \
     static_assert(sizeof(Block) == info(DType::id).block_bytes && info(DType::id).block_values == (values)); \
   };
 KINGLET_BLOCK_OF(q4_0, BlockQ4_0, kBlock)

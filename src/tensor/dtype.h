@@ -19,9 +19,9 @@ enum class DType : uint8_t {
 
 struct DTypeInfo {
   DType dtype;
-  uint32_t gguf;             ///< type number in a GGUF file
-  std::string_view name;     ///< lower case, e.g. "q4_k"
-  uint32_t block_values;     ///< values that one block holds; a row is a whole number of blocks
+  uint32_t gguf;          ///< type number in a GGUF file
+  std::string_view name;  ///< lower case, e.g. "q4_k"
+  uint32_t block_values;  ///< values that one block holds; a row is a whole number of blocks
   uint32_t block_bytes;
 };
 

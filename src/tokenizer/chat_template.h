@@ -14,10 +14,10 @@
 namespace kinglet {
 
 struct TemplateLimits {
-  uint64_t max_steps = 20'000'000;           ///< evaluated nodes
+  uint64_t max_steps = 20'000'000;  ///< evaluated nodes
   size_t max_output_bytes = size_t{64} << 20;
   size_t max_memory_bytes = size_t{256} << 20;  ///< values alive at once, roughly
-  int max_depth = 200;                       ///< nesting of the source and of calls
+  int max_depth = 200;                          ///< nesting of the source and of calls
 };
 
 class ChatTemplate {

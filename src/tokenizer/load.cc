@@ -46,7 +46,9 @@ Result<Tokenizer> Tokenizer::load(const Checkpoint& checkpoint) {
   return Tokenizer(*std::move(loaded));
 }
 
-Result<Tokenizer> Tokenizer::from_tokenizer_json(const Json& tokenizer) { return from_tokenizer_json(tokenizer, Json()); }
+Result<Tokenizer> Tokenizer::from_tokenizer_json(const Json& tokenizer) {
+  return from_tokenizer_json(tokenizer, Json());
+}
 
 Result<Tokenizer> Tokenizer::from_gguf(const gguf::File& file) {
   KL_ASSIGN(auto impl, load_gguf_tokenizer(file));

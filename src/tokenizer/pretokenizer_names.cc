@@ -143,7 +143,8 @@ std::string name_of_pretokenizer(const Json& pre_tokenizer, bool ignore_merges) 
   const Named* found = nullptr;
   for (const Named& named : kNamed) {
     if (patterns_of(named) != patterns) continue;
-    if (found == nullptr || (found->ignore_merges != ignore_merges && named.ignore_merges == ignore_merges)) found = &named;
+    if (found == nullptr || (found->ignore_merges != ignore_merges && named.ignore_merges == ignore_merges))
+      found = &named;
   }
   return found == nullptr ? std::string() : std::string(found->names.substr(0, found->names.find(' ')));
 }

@@ -40,7 +40,8 @@ class SpecialMatcher {
 
  private:
   /// `control_end` is where a control token must have ended.
-  const SpecialToken* match(std::string_view text, size_t at, SpecialTokens mode, size_t control_end, size_t& size) const;
+  const SpecialToken* match(std::string_view text, size_t at, SpecialTokens mode, size_t control_end,
+                            size_t& size) const;
 
   std::vector<SpecialToken> tokens_;
   Trie all_, user_;

@@ -175,7 +175,9 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, SpecialTokens spec
 std::vector<TokenId> Tokenizer::encode(std::string_view text, std::span<const size_t> seams) const {
   return encode(text, SpecialTokens::parse, seams);
 }
-std::vector<size_t> Tokenizer::control_places(std::string_view text) const { return impl_->specials.control_places(text); }
+std::vector<size_t> Tokenizer::control_places(std::string_view text) const {
+  return impl_->specials.control_places(text);
+}
 
 std::vector<TokenId> Tokenizer::encode(std::string_view text, SpecialTokens special,
                                        std::span<const size_t> seams) const {

@@ -9,9 +9,9 @@ namespace kinglet {
 namespace {
 #include "kernels/simd/neon.inl"
 // The order matters: each uses what is above it.
-#include "kernels/simd/math.inl"
-#include "kernels/simd/lanes.inl"
 #include "kernels/simd/attention.inl"
+#include "kernels/simd/lanes.inl"
+#include "kernels/simd/math.inl"
 }  // namespace
 
 void fill_neon_attention(KernelTable& table) { fill_attention(table); }

@@ -13,10 +13,8 @@ constexpr int kVectors = 4;  ///< of the rows of a panel
 /// Where the sum of the products of one half (or whole) slice starts: the offset of the weights times the activations.
 template <int halves, int offset_bits>
 inline int32_t start(const ActBlock& x, int half) {
-  if constexpr (offset_bits == 0)
-    return 0;
-  else
-    return (halves == 1 ? x.bias : x.bias16[half]) >> (7 - offset_bits);
+  if constexpr (offset_bits == 0) return 0;
+  else return (halves == 1 ? x.bias : x.bias16[half]) >> (7 - offset_bits);
 }
 
 /// One panel (four vectors of rows) x TT tokens: n slices. Sums of integers fill the registers, a vector of activations

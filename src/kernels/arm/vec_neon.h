@@ -46,31 +46,23 @@ struct Vec {
   // The instructions have no shift by 0.
   template <int n>
   static KL_INLINE I left16(I v) {
-    if constexpr (n == 0)
-      return v;
-    else
-      return vreinterpretq_s32_u16(vshlq_n_u16(vreinterpretq_u16_s32(v), n));
+    if constexpr (n == 0) return v;
+    else return vreinterpretq_s32_u16(vshlq_n_u16(vreinterpretq_u16_s32(v), n));
   }
   template <int n>
   static KL_INLINE I right16(I v) {
-    if constexpr (n == 0)
-      return v;
-    else
-      return vreinterpretq_s32_u16(vshrq_n_u16(vreinterpretq_u16_s32(v), n));
+    if constexpr (n == 0) return v;
+    else return vreinterpretq_s32_u16(vshrq_n_u16(vreinterpretq_u16_s32(v), n));
   }
   template <int n>
   static KL_INLINE I right32(I v) {
-    if constexpr (n == 0)
-      return v;
-    else
-      return vshrq_n_s32(v, n);
+    if constexpr (n == 0) return v;
+    else return vshrq_n_s32(v, n);
   }
   template <int n>
   static KL_INLINE I left32(I v) {
-    if constexpr (n == 0)
-      return v;
-    else
-      return vshlq_n_s32(v, n);
+    if constexpr (n == 0) return v;
+    else return vshlq_n_s32(v, n);
   }
 
   /// One value for each row, widened to 32 bits.

@@ -142,22 +142,38 @@ void dequantize_half(const std::byte* blocks, int64_t n, float* out) {
 
 DequantizeRow dequantize_row(DType type) {
   switch (type) {
-    case DType::f32: return dequantize_f32;
-    case DType::f16: return dequantize_half<f16_to_f32>;
-    case DType::bf16: return dequantize_half<bf16_to_f32>;
-    case DType::q4_0: return dequantize<DType::q4_0>;
-    case DType::q4_1: return dequantize<DType::q4_1>;
-    case DType::q5_0: return dequantize<DType::q5_0>;
-    case DType::q5_1: return dequantize<DType::q5_1>;
-    case DType::q8_0: return dequantize<DType::q8_0>;
-    case DType::q2_k: return dequantize<DType::q2_k>;
-    case DType::q3_k: return dequantize<DType::q3_k>;
-    case DType::q4_k: return dequantize<DType::q4_k>;
-    case DType::q5_k: return dequantize<DType::q5_k>;
-    case DType::q6_k: return dequantize<DType::q6_k>;
-    case DType::iq4_nl: return dequantize<DType::iq4_nl>;
-    case DType::iq4_xs: return dequantize<DType::iq4_xs>;
-    default: return nullptr;
+    case DType::f32:
+      return dequantize_f32;
+    case DType::f16:
+      return dequantize_half<f16_to_f32>;
+    case DType::bf16:
+      return dequantize_half<bf16_to_f32>;
+    case DType::q4_0:
+      return dequantize<DType::q4_0>;
+    case DType::q4_1:
+      return dequantize<DType::q4_1>;
+    case DType::q5_0:
+      return dequantize<DType::q5_0>;
+    case DType::q5_1:
+      return dequantize<DType::q5_1>;
+    case DType::q8_0:
+      return dequantize<DType::q8_0>;
+    case DType::q2_k:
+      return dequantize<DType::q2_k>;
+    case DType::q3_k:
+      return dequantize<DType::q3_k>;
+    case DType::q4_k:
+      return dequantize<DType::q4_k>;
+    case DType::q5_k:
+      return dequantize<DType::q5_k>;
+    case DType::q6_k:
+      return dequantize<DType::q6_k>;
+    case DType::iq4_nl:
+      return dequantize<DType::iq4_nl>;
+    case DType::iq4_xs:
+      return dequantize<DType::iq4_xs>;
+    default:
+      return nullptr;
   }
 }
 

@@ -124,22 +124,38 @@ void quantize_half(const float* x, int64_t n, std::byte* out) {
 
 QuantizeRow quantize_row(DType type) {
   switch (type) {
-    case DType::f32: return quantize_f32;
-    case DType::f16: return quantize_half<f32_to_f16>;
-    case DType::bf16: return quantize_half<f32_to_bf16>;
-    case DType::q4_0: return quantize<BlockQ4_0>;
-    case DType::q4_1: return quantize<BlockQ4_1>;
-    case DType::q5_0: return quantize<BlockQ5_0>;
-    case DType::q5_1: return quantize<BlockQ5_1>;
-    case DType::q8_0: return quantize<BlockQ8_0>;
-    case DType::q2_k: return quantize_q2_k;
-    case DType::q3_k: return quantize_q3_k;
-    case DType::q4_k: return quantize_q4_k;
-    case DType::q5_k: return quantize_q5_k;
-    case DType::q6_k: return quantize_q6_k;
-    case DType::iq4_nl: return quantize_iq4_nl;
-    case DType::iq4_xs: return quantize_iq4_xs;
-    default: return nullptr;
+    case DType::f32:
+      return quantize_f32;
+    case DType::f16:
+      return quantize_half<f32_to_f16>;
+    case DType::bf16:
+      return quantize_half<f32_to_bf16>;
+    case DType::q4_0:
+      return quantize<BlockQ4_0>;
+    case DType::q4_1:
+      return quantize<BlockQ4_1>;
+    case DType::q5_0:
+      return quantize<BlockQ5_0>;
+    case DType::q5_1:
+      return quantize<BlockQ5_1>;
+    case DType::q8_0:
+      return quantize<BlockQ8_0>;
+    case DType::q2_k:
+      return quantize_q2_k;
+    case DType::q3_k:
+      return quantize_q3_k;
+    case DType::q4_k:
+      return quantize_q4_k;
+    case DType::q5_k:
+      return quantize_q5_k;
+    case DType::q6_k:
+      return quantize_q6_k;
+    case DType::iq4_nl:
+      return quantize_iq4_nl;
+    case DType::iq4_xs:
+      return quantize_iq4_xs;
+    default:
+      return nullptr;
   }
 }
 

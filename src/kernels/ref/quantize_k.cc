@@ -46,8 +46,8 @@ float weighted_error(const float* x, const float* w, const uint8_t* q, int n, fl
 }
 
 /// One candidate: rounds with the inverse scale, then the least-squares scale and minimum of those integers.
-bool least_squares(const float* x, const float* w, int n, int q_max, float inverse, float low, const Sums& sums, uint8_t* q,
-                   ScaledMin& fit) {
+bool least_squares(const float* x, const float* w, int n, int q_max, float inverse, float low, const Sums& sums,
+                   uint8_t* q, ScaledMin& fit) {
   float sum_l = 0, sum_l2 = 0, sum_xl = 0;
   for (int i = 0; i < n; ++i) {
     const int l = clamp(nearest(inverse * (x[i] - low)), 0, q_max);
@@ -249,7 +249,8 @@ void encode(const float* x, BlockQ3K& b) {
     const float d = f16_to_f32(b.d) * static_cast<float>(scale_q3k(j, b.scales));
     requantize(x + 16 * j, kSmall, d, 0.0f, -4, 3, q + 16 * j);
   }
-  for (int i = 0; i < kSuperBlock; ++i) b.hmask[i % 32] = static_cast<uint8_t>(b.hmask[i % 32] | (q[i] >> 2) << (i / 32));
+  for (int i = 0; i < kSuperBlock; ++i)
+    b.hmask[i % 32] = static_cast<uint8_t>(b.hmask[i % 32] | (q[i] >> 2) << (i / 32));
   store_two_bits(q, b.qs);
 }
 
@@ -318,7 +319,8 @@ void encode(const float* x, BlockQ6K& b) {
     b.scales[j] = static_cast<int8_t>(s < 127 ? s : 127);
     const float d = f16_to_f32(b.d) * static_cast<float>(b.scales[j]);
     const float found = scales[j] != 0 ? 1 / scales[j] : 0.0f;  // what remains where the stored scale is zero
-    for (int i = 0; i < 16; ++i) q[16 * j + i] = static_cast<int8_t>(clamp(nearest(found * x[16 * j + i]), -32, 31) + 32);
+    for (int i = 0; i < 16; ++i)
+      q[16 * j + i] = static_cast<int8_t>(clamp(nearest(found * x[16 * j + i]), -32, 31) + 32);
     requantize(x + 16 * j, kSmall, d, 0.0f, -32, 31, q + 16 * j);
   }
   for (int i = 0; i < kSuperBlock; ++i) {

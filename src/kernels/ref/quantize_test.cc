@@ -34,12 +34,23 @@ std::vector<float> inputs() {
     for (int j = 0; j < 4; ++j) sum += next();
     float v = static_cast<float>(sum) * 0x1p-16f;
     switch (i / 256) {
-      case 1: v = 0; break;
-      case 2: v = v * 0.0625f + 0.75f; break;
-      case 3: v = i % 37 == 0 ? v * 16 : v; break;
-      case 4: v *= 0x1p-12f; break;
-      case 5: v = i % 32 < 20 ? -0.5f : v; break;
-      default: break;
+      case 1:
+        v = 0;
+        break;
+      case 2:
+        v = v * 0.0625f + 0.75f;
+        break;
+      case 3:
+        v = i % 37 == 0 ? v * 16 : v;
+        break;
+      case 4:
+        v *= 0x1p-12f;
+        break;
+      case 5:
+        v = i % 32 < 20 ? -0.5f : v;
+        break;
+      default:
+        break;
     }
     x[i] = v;
   }
@@ -48,7 +59,8 @@ std::vector<float> inputs() {
 
 std::vector<std::byte> from_hex(const std::string& hex) {
   std::vector<std::byte> bytes(hex.size() / 2);
-  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
+  for (size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::byte>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
   return bytes;
 }
 

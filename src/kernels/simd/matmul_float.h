@@ -29,7 +29,8 @@ void float_tile(const MatmulArgs& a, int64_t p, int64_t t0) {
   const float* x[TT];
   Vec::F acc[kVectors][TT];
   for (int r = 0; r < R; ++r) panel[r] = a.panels + static_cast<size_t>(p + r) * a.panel_bytes;
-  for (int t = 0; t < TT; ++t) x[t] = reinterpret_cast<const float*>(a.acts + static_cast<size_t>(t0 + t) * a.act_stride);
+  for (int t = 0; t < TT; ++t)
+    x[t] = reinterpret_cast<const float*>(a.acts + static_cast<size_t>(t0 + t) * a.act_stride);
   for (int v = 0; v < kVectors; ++v)
     for (int t = 0; t < TT; ++t) acc[v][t] = Vec::zero();
   for (int64_t k = 0; k < a.K; ++k) {
@@ -44,7 +45,8 @@ void float_tile(const MatmulArgs& a, int64_t p, int64_t t0) {
     }
   }
   for (int t = 0; t < TT; ++t)
-    for (int v = 0; v < kVectors; ++v) Vec::write_output(a, t0 + t, p * kPanelRows + v * (kPanelRows / Vec::kParts), acc[v][t]);
+    for (int v = 0; v < kVectors; ++v)
+      Vec::write_output(a, t0 + t, p * kPanelRows + v * (kPanelRows / Vec::kParts), acc[v][t]);
 }
 
 template <DType type, int R>

@@ -154,7 +154,8 @@ void multiply_token_block(const MatmulArgs& a, int64_t t0, int64_t T, int64_t p,
       const uint8_t* panel = reinterpret_cast<const uint8_t*>(a.panels) + static_cast<size_t>(p + r) * a.panel_bytes;
       unpack_slices<D>(panel, first, n, slices + static_cast<size_t>(r * simd::kSlices) * kSliceBytes<D>);
     }
-    const std::byte* acts = a.acts + static_cast<size_t>(t0) * a.act_stride + static_cast<size_t>(first) * sizeof(ActBlock);
+    const std::byte* acts =
+        a.acts + static_cast<size_t>(t0) * a.act_stride + static_cast<size_t>(first) * sizeof(ActBlock);
     Vec::multiply_tiles(kKind, {slices, panels, n, acts, a.act_stride, T, acc, first == 0});
   }
   constexpr int kLanes = kPanelRows / Vec::kParts;

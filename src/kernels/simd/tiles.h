@@ -14,7 +14,8 @@ namespace kinglet::simd {
 inline constexpr int kMaxPanels = 2;
 inline constexpr int kSlices = 16;
 inline constexpr int kTokenBlock = 128;
-inline constexpr size_t kMaxSliceBytes = 512 + 4 * 64;  ///< 8 quads of weights, up to 2 vectors of scales and 2 of minimums
+inline constexpr size_t kMaxSliceBytes =
+    512 + 4 * 64;  ///< 8 quads of weights, up to 2 vectors of scales and 2 of minimums
 inline constexpr size_t kSliceScratch = static_cast<size_t>(kMaxPanels * kSlices) * kMaxSliceBytes;
 inline constexpr size_t kScratchBytes = kSliceScratch + static_cast<size_t>(kTokenBlock * kMaxPanels) * 64;
 
@@ -38,8 +39,8 @@ struct TileArgs {
   float* acc;
   bool first;
 };
-void multiply_tiles_avx512(const SliceKind& kind, const TileArgs& args);  ///< one or two panels
-void multiply_tiles_avx2(const SliceKind& kind, const TileArgs& args);    ///< one panel
+void multiply_tiles_avx512(const SliceKind& kind, const TileArgs& args);   ///< one or two panels
+void multiply_tiles_avx2(const SliceKind& kind, const TileArgs& args);     ///< one panel
 void multiply_tiles_dotprod(const SliceKind& kind, const TileArgs& args);  ///< one panel
 
 }  // namespace kinglet::simd

@@ -18,7 +18,9 @@ KL_INLINE __m256i products(__m256i w, __m256i a) {
 /// groups finish one sum at a time, long ones go quad by quad: whichever keeps fewer values in registers.
 template <int group, int TT>
 KL_INLINE void add_group(const uint8_t* slice, int i, const ActBlock* const x[TT], __m256i dot[2][TT]) {
-  const auto weights = [&](int j, int v) __attribute__((always_inline)) { return Vec::load(slice + 64 * (i + j) + 32 * v); };
+  const auto weights = [&](int j, int v) __attribute__((always_inline)) {
+    return Vec::load(slice + 64 * (i + j) + 32 * v);
+  };
   if constexpr (group <= 2) {
     unrolled<2 * TT>([&]<int n>() __attribute__((always_inline)) {
       constexpr int v = n % 2, t = n / 2;
@@ -96,7 +98,8 @@ void run(const TileArgs& a) {
   int64_t t = 0;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t end = a.T * (i + 1) / count;
-    kTiles[end - t](a.slices, a.n, a.acts + static_cast<size_t>(t) * a.act_stride, a.act_stride, a.acc + 16 * t, a.first);
+    kTiles[end - t](a.slices, a.n, a.acts + static_cast<size_t>(t) * a.act_stride, a.act_stride, a.acc + 16 * t,
+                    a.first);
     t = end;
   }
 }
@@ -105,13 +108,13 @@ void run(const TileArgs& a) {
 
 void multiply_tiles_avx2(const SliceKind& kind, const TileArgs& a) {
   if (kind.halves == 1) {
-    if (kind.group == 1) return run<1, false, 1, 0>(a);                                    // q8_0, iq4
+    if (kind.group == 1) return run<1, false, 1, 0>(a);                                      // q8_0, iq4
     if (kind.group == 8) return kind.mins ? run<1, true, 8, 0>(a) : run<1, false, 8, 3>(a);  // q4_1, q4_k; q4_0
     return kind.mins ? run<1, true, 4, 0>(a) : run<1, false, 4, 4>(a);                       // q5_1, q5_k; q5_0
   }
-  if (kind.mins) return run<2, true, 4, 0>(a);          // q2_k
-  if (kind.group == 4) return run<2, false, 4, 2>(a);   // q3_k
-  return run<2, false, 2, 5>(a);                        // q6_k
+  if (kind.mins) return run<2, true, 4, 0>(a);         // q2_k
+  if (kind.group == 4) return run<2, false, 4, 2>(a);  // q3_k
+  return run<2, false, 2, 5>(a);                       // q6_k
 }
 
 }  // namespace kinglet::simd

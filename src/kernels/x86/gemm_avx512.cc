@@ -15,7 +15,8 @@ void tile(const uint8_t* slices, int n, const std::byte* acts, size_t act_stride
   constexpr size_t kPanelStride = kStride * kSlices;
   __m512 acc[R][TT];
   for (int t = 0; t < TT; ++t)
-    for (int r = 0; r < R; ++r) acc[r][t] = first ? _mm512_setzero_ps() : _mm512_loadu_ps(acc_memory + 16 * (t * R + r));
+    for (int r = 0; r < R; ++r)
+      acc[r][t] = first ? _mm512_setzero_ps() : _mm512_loadu_ps(acc_memory + 16 * (t * R + r));
 
   for (int s = 0; s < n; ++s, slices += kStride, acts += sizeof(ActBlock)) {
     const ActBlock* x[TT];
@@ -27,7 +28,8 @@ void tile(const uint8_t* slices, int n, const std::byte* acts, size_t act_stride
       __m512i dot[R][TT];
 #pragma GCC unroll 8
       for (int t = 0; t < TT; ++t) {
-        const __m512i start = mins ? _mm512_setzero_si512() : _mm512_set1_epi32(halves == 1 ? x[t]->bias : x[t]->bias16[half]);
+        const __m512i start =
+            mins ? _mm512_setzero_si512() : _mm512_set1_epi32(halves == 1 ? x[t]->bias : x[t]->bias16[half]);
 #pragma GCC unroll 2
         for (int r = 0; r < R; ++r) dot[r][t] = start;
       }
@@ -90,7 +92,8 @@ void run(const Tile* tiles, int widest, const TileArgs& a) {
   int64_t t = 0;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t end = a.T * (i + 1) / count;
-    tiles[end - t](a.slices, a.n, a.acts + static_cast<size_t>(t) * a.act_stride, a.act_stride, a.acc + t * a.panels * 16, a.first);
+    tiles[end - t](a.slices, a.n, a.acts + static_cast<size_t>(t) * a.act_stride, a.act_stride,
+                   a.acc + t * a.panels * 16, a.first);
     t = end;
   }
 }

@@ -20,7 +20,7 @@ namespace {
 struct Vec {
   using I = __m256i;
   using F = __m256;
-  static constexpr int kParts = 2;  ///< vectors that a quad of the 16 rows takes
+  static constexpr int kParts = 2;         ///< vectors that a quad of the 16 rows takes
   static constexpr int kDirectTokens = 4;  ///< up to here decoding in registers is faster than unpacking
   static constexpr int kDirectGroup = 2;   ///< tokens that share one decoding in registers
   static constexpr int kTilePanels = 1, kFloatPanels = 1;  ///< panels of a tile
@@ -43,21 +43,35 @@ struct Vec {
   /// a | (b & mask)
   static KL_INLINE I or_masked(I a, I b, I mask) { return _mm256_or_si256(a, _mm256_and_si256(b, mask)); }
   template <int n>
-  static KL_INLINE I left16(I v) { return n == 0 ? v : _mm256_slli_epi16(v, n); }
+  static KL_INLINE I left16(I v) {
+    return n == 0 ? v : _mm256_slli_epi16(v, n);
+  }
   template <int n>
-  static KL_INLINE I right16(I v) { return n == 0 ? v : _mm256_srli_epi16(v, n); }
+  static KL_INLINE I right16(I v) {
+    return n == 0 ? v : _mm256_srli_epi16(v, n);
+  }
   template <int n>
-  static KL_INLINE I right32(I v) { return n == 0 ? v : _mm256_srai_epi32(v, n); }
+  static KL_INLINE I right32(I v) {
+    return n == 0 ? v : _mm256_srai_epi32(v, n);
+  }
   template <int n>
-  static KL_INLINE I left32(I v) { return n == 0 ? v : _mm256_slli_epi32(v, n); }
+  static KL_INLINE I left32(I v) {
+    return n == 0 ? v : _mm256_slli_epi32(v, n);
+  }
 
   /// One value for each row, widened to 32 bits.
-  static KL_INLINE I bytes(const uint8_t* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))); }
+  static KL_INLINE I bytes(const uint8_t* p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
   static KL_INLINE I signed_bytes(const uint8_t* p) {
     return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   }
-  static KL_INLINE I words(const uint8_t* p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
-  static KL_INLINE F halves(const uint8_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+  static KL_INLINE I words(const uint8_t* p) {
+    return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static KL_INLINE F halves(const uint8_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
 
   static KL_INLINE F floats(const uint8_t* p) { return _mm256_loadu_ps(reinterpret_cast<const float*>(p)); }
   static KL_INLINE F as_float(I v) { return _mm256_castsi256_ps(v); }
@@ -74,7 +88,8 @@ struct Vec {
   static KL_INLINE I byte_weights(I signed_bytes) { return signed_bytes; }
   /// 16 table entries by index.
   static KL_INLINE I look_up(const int8_t* table, I index) {
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), index);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))),
+                               index);
   }
 
   static KL_INLINE I quad(const int8_t* q, int i) { return _mm256_set1_epi32(reinterpret_cast<const int32_t*>(q)[i]); }

@@ -19,9 +19,9 @@ namespace {
 struct Vec {
   using I = __m512i;
   using F = __m512;
-  static constexpr int kParts = 1;  ///< vectors that a quad of the 16 rows takes
+  static constexpr int kParts = 1;          ///< vectors that a quad of the 16 rows takes
   static constexpr int kDirectTokens = 16;  ///< up to here decoding in registers is faster than unpacking
-  static constexpr int kDirectGroup = 4;   ///< tokens that share one decoding in registers
+  static constexpr int kDirectGroup = 4;    ///< tokens that share one decoding in registers
   static constexpr int kTilePanels = 2, kFloatPanels = 4;  ///< panels of a tile
   static constexpr bool kTilesTakeBytes = true;  ///< unpacked weights with an offset all have that of eight bits
   static KL_INLINE void multiply_tiles(const simd::SliceKind& kind, const simd::TileArgs& args) {
@@ -42,23 +42,35 @@ struct Vec {
   /// a | (b & mask)
   static KL_INLINE I or_masked(I a, I b, I mask) { return _mm512_ternarylogic_epi32(a, b, mask, 0xf8); }
   template <int n>
-  static KL_INLINE I left16(I v) { return n == 0 ? v : _mm512_slli_epi16(v, n); }
+  static KL_INLINE I left16(I v) {
+    return n == 0 ? v : _mm512_slli_epi16(v, n);
+  }
   template <int n>
-  static KL_INLINE I right16(I v) { return n == 0 ? v : _mm512_srli_epi16(v, n); }
+  static KL_INLINE I right16(I v) {
+    return n == 0 ? v : _mm512_srli_epi16(v, n);
+  }
   template <int n>
-  static KL_INLINE I right32(I v) { return n == 0 ? v : _mm512_srai_epi32(v, n); }
+  static KL_INLINE I right32(I v) {
+    return n == 0 ? v : _mm512_srai_epi32(v, n);
+  }
   template <int n>
-  static KL_INLINE I left32(I v) { return n == 0 ? v : _mm512_slli_epi32(v, n); }
+  static KL_INLINE I left32(I v) {
+    return n == 0 ? v : _mm512_slli_epi32(v, n);
+  }
 
   /// One value for each row, widened to 32 bits.
-  static KL_INLINE I bytes(const uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+  static KL_INLINE I bytes(const uint8_t* p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
   static KL_INLINE I signed_bytes(const uint8_t* p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static KL_INLINE I words(const uint8_t* p) {
     return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
-  static KL_INLINE F halves(const uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  static KL_INLINE F halves(const uint8_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
 
   static KL_INLINE F floats(const uint8_t* p) { return _mm512_loadu_ps(p); }
   static KL_INLINE F as_float(I v) { return _mm512_castsi512_ps(v); }
@@ -82,7 +94,8 @@ struct Vec {
   template <int group, int count>
   static KL_INLINE I dot(I sum, const I* w, const int8_t* q) {
 #pragma GCC unroll 8
-    for (int i = 0; i < count; ++i) sum = _mm512_dpbusd_epi32(sum, w[i], _mm512_set1_epi32(reinterpret_cast<const int32_t*>(q)[i]));
+    for (int i = 0; i < count; ++i)
+      sum = _mm512_dpbusd_epi32(sum, w[i], _mm512_set1_epi32(reinterpret_cast<const int32_t*>(q)[i]));
     return sum;
   }
 

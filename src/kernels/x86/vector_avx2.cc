@@ -9,8 +9,8 @@ namespace kinglet {
 namespace {
 #include "kernels/simd/avx2.inl"
 // The order matters: each uses what is above it.
-#include "kernels/simd/math.inl"
 #include "kernels/simd/lanes.inl"
+#include "kernels/simd/math.inl"
 #include "kernels/simd/vector.inl"
 }  // namespace
 

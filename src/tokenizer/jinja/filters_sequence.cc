@@ -175,7 +175,8 @@ Value groupby(const FilterCall& call) {
       members.push_back(items[i].item);
     const Value key = plain(members[0]);
     std::vector<Value> pair{key, make_list(call.heap(), std::move(members))};
-    out.emplace_back(Value::Kind::sequence, std::make_shared<Sequence>(call.heap(), Sequence::Flavour::tuple, std::move(pair), kGroupType));
+    out.emplace_back(Value::Kind::sequence,
+                     std::make_shared<Sequence>(call.heap(), Sequence::Flavour::tuple, std::move(pair), kGroupType));
   }
   return make_list(call.heap(), std::move(out));
 }

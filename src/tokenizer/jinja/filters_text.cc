@@ -154,12 +154,9 @@ std::string quote_url(std::string_view text, bool query) {
     const auto byte = static_cast<uint8_t>(c);
     const bool plain =
         byte < 0x80 && (is_alnum(byte) || c == '_' || c == '.' || c == '-' || c == '~' || (c == '/' && !query));
-    if (plain)
-      out += c;
-    else if (query && c == ' ')
-      out += '+';
-    else
-      out += fmt::format("%{:02X}", byte);
+    if (plain) out += c;
+    else if (query && c == ' ') out += '+';
+    else out += fmt::format("%{:02X}", byte);
   }
   return out;
 }
@@ -230,10 +227,8 @@ std::optional<Value> parse_integer(std::string_view text, int64_t base) {
   if (base < 2 || base > 36) raise("ValueError", "int() base must be >= 2 and <= 36, or 0");
   std::string digits(negative ? "-" : "");
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '_')
-      digits += text[i];
-    else if (i == 0 || i + 1 == text.size() || text[i - 1] == '_')
-      return std::nullopt;
+    if (text[i] != '_') digits += text[i];
+    else if (i == 0 || i + 1 == text.size() || text[i - 1] == '_') return std::nullopt;
   }
   int64_t value = 0;
   const auto [end, error] =
@@ -257,10 +252,8 @@ std::optional<double> parse_float(std::string_view text) {
   } else {
     if (lower.empty() || !(lower[0] == '.' || (lower[0] >= '0' && lower[0] <= '9'))) return std::nullopt;
     const auto [end, error] = std::from_chars(lower.data(), lower.data() + lower.size(), value);
-    if (error == std::errc::result_out_of_range)
-      value = std::strtod(lower.c_str(), nullptr);
-    else if (error != std::errc() || end != lower.data() + lower.size())
-      return std::nullopt;
+    if (error == std::errc::result_out_of_range) value = std::strtod(lower.c_str(), nullptr);
+    else if (error != std::errc() || end != lower.data() + lower.size()) return std::nullopt;
   }
   return negative ? -value : value;
 }

@@ -84,24 +84,15 @@ std::string format_float(Heap& heap, const Spec& spec, double value) {
   std::string digits;
   const double magnitude = std::fabs(value);
   const int precision = spec.precision < 0 ? 6 : spec.precision;
-  if (std::isnan(value) || std::isinf(value))
-    digits = std::isnan(value) ? "nan" : "inf";
-  else if (spec.type == 'e')
-    digits = fmt::format("{:.{}e}", magnitude, precision);
-  else if (spec.type == 'E')
-    digits = fmt::format("{:.{}E}", magnitude, precision);
-  else if (spec.type == 'g' || spec.type == 'n')
-    digits = fmt::format("{:.{}g}", magnitude, precision);
-  else if (spec.type == 'G')
-    digits = fmt::format("{:.{}G}", magnitude, precision);
-  else if (spec.type == '%')
-    digits = fmt::format("{:.{}f}%", magnitude * 100, precision);
-  else if (spec.type == '\0' && spec.precision >= 0)
-    digits = fmt::format("{:.{}g}", magnitude, precision);
-  else if (spec.type == '\0')
-    digits = float_repr(magnitude);
-  else
-    digits = fmt::format("{:.{}f}", magnitude, precision);
+  if (std::isnan(value) || std::isinf(value)) digits = std::isnan(value) ? "nan" : "inf";
+  else if (spec.type == 'e') digits = fmt::format("{:.{}e}", magnitude, precision);
+  else if (spec.type == 'E') digits = fmt::format("{:.{}E}", magnitude, precision);
+  else if (spec.type == 'g' || spec.type == 'n') digits = fmt::format("{:.{}g}", magnitude, precision);
+  else if (spec.type == 'G') digits = fmt::format("{:.{}G}", magnitude, precision);
+  else if (spec.type == '%') digits = fmt::format("{:.{}f}%", magnitude * 100, precision);
+  else if (spec.type == '\0' && spec.precision >= 0) digits = fmt::format("{:.{}g}", magnitude, precision);
+  else if (spec.type == '\0') digits = float_repr(magnitude);
+  else digits = fmt::format("{:.{}f}", magnitude, precision);
   return pad_number(heap, spec, std::signbit(value) && !std::isnan(value), "", std::move(digits));
 }
 
@@ -139,10 +130,8 @@ class Percent {
     while (pos_ < format_.size()) {
       heap_.expect(out_.size());
       const char c = format_[pos_++];
-      if (c != '%')
-        out_ += c;
-      else
-        field();
+      if (c != '%') out_ += c;
+      else field();
     }
     const bool mapping = arguments_.is(Value::Kind::dict);
     const size_t given = tuple_ ? arguments_.sequence().items.size() : 1;
@@ -166,10 +155,8 @@ class Percent {
     while (pos_ < format_.size() && std::string_view("hlL").find(format_[pos_]) != std::string_view::npos) ++pos_;
     if (pos_ == format_.size()) raise("ValueError", "incomplete format");
     spec.type = format_[pos_++];
-    if (spec.type == '%')
-      out_ += '%';
-    else
-      out_ += convert(spec, keyed ? *keyed : next());
+    if (spec.type == '%') out_ += '%';
+    else out_ += convert(spec, keyed ? *keyed : next());
   }
 
   std::optional<Value> key() {
@@ -187,18 +174,12 @@ class Percent {
   void flags(Spec& spec) {
     for (; pos_ < format_.size(); ++pos_) {
       const char c = format_[pos_];
-      if (c == '-')
-        spec.align = '<';
-      else if (c == '+')
-        spec.sign = '+';
-      else if (c == ' ')
-        spec.sign = spec.sign == '+' ? '+' : ' ';
-      else if (c == '#')
-        spec.alternate = true;
-      else if (c == '0')
-        spec.zero = true;
-      else
-        return;
+      if (c == '-') spec.align = '<';
+      else if (c == '+') spec.sign = '+';
+      else if (c == ' ') spec.sign = spec.sign == '+' ? '+' : ' ';
+      else if (c == '#') spec.alternate = true;
+      else if (c == '0') spec.zero = true;
+      else return;
     }
   }
 
@@ -346,14 +327,10 @@ class Braces {
       runtime_.heap.expect(out_.size());
       const char c = format_[pos_++];
       const bool doubled = pos_ < format_.size() && format_[pos_] == c;
-      if (c != '{' && c != '}')
-        out_ += c;
-      else if (doubled)
-        out_ += format_[pos_++];
-      else if (c == '}')
-        raise("ValueError", "Single '}}' encountered in format string");
-      else
-        field();
+      if (c != '{' && c != '}') out_ += c;
+      else if (doubled) out_ += format_[pos_++];
+      else if (c == '}') raise("ValueError", "Single '}}' encountered in format string");
+      else field();
     }
     return std::move(out_);
   }
@@ -374,12 +351,9 @@ class Braces {
       name = name.substr(0, mark);
     }
     Value value = look_up(name);
-    if (conversion == 'r' || conversion == 'a')
-      value = make_text(runtime_.heap, to_repr(runtime_.heap, value));
-    else if (conversion == 's')
-      value = make_text(runtime_.heap, to_str(runtime_.heap, value));
-    else if (conversion != '\0')
-      raise("ValueError", "Unknown conversion specifier '{}'", conversion);
+    if (conversion == 'r' || conversion == 'a') value = make_text(runtime_.heap, to_repr(runtime_.heap, value));
+    else if (conversion == 's') value = make_text(runtime_.heap, to_str(runtime_.heap, value));
+    else if (conversion != '\0') raise("ValueError", "Unknown conversion specifier '{}'", conversion);
     out_ += format_value(runtime_.heap, value, colon == inside.npos ? std::string_view() : inside.substr(colon + 1));
   }
 

@@ -171,16 +171,12 @@ std::string format_time(int64_t unix_seconds, const std::string& format) {
     const char conversion = format[end];
     const std::string one = format.substr(i, end - i + 1);
     i = end;
-    if (conversion == 'f')
-      out += "000000";
-    else if (conversion == 'z' || conversion == 'Z')
-      continue;  // a time without a zone, as Python's datetime.now()
-    else if (conversion == '%')
-      out += '%';
+    if (conversion == 'f') out += "000000";
+    else if (conversion == 'z' || conversion == 'Z') continue;  // a time without a zone, as Python's datetime.now()
+    else if (conversion == '%') out += '%';
     else if (std::string_view("aAbBcCdDeFgGhHIjklmMnprRsStTuUVwWxXyY").find(conversion) == std::string_view::npos)
       out += one;
-    else
-      out.append(buffer.data(), std::strftime(buffer.data(), buffer.size(), one.c_str(), &local));
+    else out.append(buffer.data(), std::strftime(buffer.data(), buffer.size(), one.c_str(), &local));
   }
   return out;
 }

@@ -161,10 +161,8 @@ class Interpreter {
   }
 
   void print(const Value& value) {
-    if (value.is_text())
-      write(value.string());
-    else
-      write(to_str(heap_, value));
+    if (value.is_text()) write(value.string());
+    else write(to_str(heap_, value));
   }
 
   Flow branch(const Stmt& stmt) {
@@ -213,10 +211,8 @@ class Interpreter {
     auto& attributes = object.space().attributes;
     const auto it = std::find_if(attributes.begin(), attributes.end(),
                                  [&](const auto& entry) { return entry.first == target.attribute; });
-    if (it != attributes.end())
-      it->second = value;
-    else
-      attributes.emplace_back(target.attribute, value);
+    if (it != attributes.end()) it->second = value;
+    else attributes.emplace_back(target.attribute, value);
   }
 
   void unpack(const Expr& target, const Value& value) {
@@ -356,12 +352,9 @@ class Interpreter {
     for (size_t i = 0; i < signature.names.size(); ++i) {
       const std::string& parameter = signature.names[i];
       std::optional<Value> given = take_named(arguments, parameter, i < arguments.positional.size());
-      if (i < arguments.positional.size())
-        scope_->names[parameter] = arguments.positional[i];
-      else if (given)
-        scope_->names[parameter] = *given;
-      else if (i >= first_default)
-        scope_->names[parameter] = evaluate(*signature.defaults[i - first_default]);
+      if (i < arguments.positional.size()) scope_->names[parameter] = arguments.positional[i];
+      else if (given) scope_->names[parameter] = *given;
+      else if (i >= first_default) scope_->names[parameter] = evaluate(*signature.defaults[i - first_default]);
       else
         scope_->names[parameter] =
             make_undefined(heap_, fmt::format("parameter {} was not provided", quote(parameter)));
@@ -402,8 +395,7 @@ class Interpreter {
     const size_t taken = std::min(stmt.signature.names.size(), arguments.positional.size());
     std::vector<Value> rest(arguments.positional.begin() + static_cast<std::ptrdiff_t>(taken),
                             arguments.positional.end());
-    if (stmt.uses_varargs)
-      scope_->names["varargs"] = make_tuple(heap_, std::move(rest));
+    if (stmt.uses_varargs) scope_->names["varargs"] = make_tuple(heap_, std::move(rest));
     else if (!rest.empty())
       raise("TypeError", "macro {} takes not more than {} argument(s)", who, stmt.signature.names.size());
   }

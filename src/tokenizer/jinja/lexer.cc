@@ -41,10 +41,8 @@ class Unescaper {
   std::string run() {
     while (pos_ < text_.size()) {
       const char c = text_[pos_++];
-      if (c != '\\' || pos_ == text_.size())
-        out_ += c;
-      else
-        escape(text_[pos_++]);
+      if (c != '\\' || pos_ == text_.size()) out_ += c;
+      else escape(text_[pos_++]);
     }
     return std::move(out_);
   }
@@ -52,22 +50,14 @@ class Unescaper {
  private:
   void escape(char c) {
     static constexpr std::string_view kFrom = "abfnrtv\\'\"", kTo = "\a\b\f\n\r\t\v\\'\"";
-    if (const size_t i = kFrom.find(c); i != kFrom.npos)
-      out_ += kTo[i];
-    else if (c == '\n')
-      return;  // a line that goes on
-    else if (c == 'x')
-      append_utf8(out_, hex(2));
-    else if (c == 'u')
-      append_utf8(out_, unicode(hex(4)));
-    else if (c == 'U')
-      append_utf8(out_, unicode(hex(8)));
-    else if (c == 'N')
-      raise_unsupported(line_, "\\N{{...}} in a string is outside the subset");
-    else if (c >= '0' && c <= '7')
-      append_utf8(out_, octal(c));
-    else
-      (out_ += '\\') += c;
+    if (const size_t i = kFrom.find(c); i != kFrom.npos) out_ += kTo[i];
+    else if (c == '\n') return;  // a line that goes on
+    else if (c == 'x') append_utf8(out_, hex(2));
+    else if (c == 'u') append_utf8(out_, unicode(hex(4)));
+    else if (c == 'U') append_utf8(out_, unicode(hex(8)));
+    else if (c == 'N') raise_unsupported(line_, "\\N{{...}} in a string is outside the subset");
+    else if (c >= '0' && c <= '7') append_utf8(out_, octal(c));
+    else (out_ += '\\') += c;
   }
 
   uint32_t hex(size_t digits) {
@@ -140,12 +130,9 @@ class Lexer {
     const char sign = open + 2 < source_.size() ? source_[open + 2] : '\0';
     data(open, sign, type != '{');
     advance(open + 2 + (sign == '-' || sign == '+' ? 1 : 0));
-    if (type == '#')
-      comment();
-    else if (type == '{')
-      tag("}}", Token::Kind::variable_begin, Token::Kind::variable_end);
-    else if (!raw())
-      tag("%}", Token::Kind::block_begin, Token::Kind::block_end);
+    if (type == '#') comment();
+    else if (type == '{') tag("}}", Token::Kind::variable_begin, Token::Kind::variable_end);
+    else if (!raw()) tag("%}", Token::Kind::block_begin, Token::Kind::block_end);
   }
 
   bool is_open(size_t pos) const {
@@ -170,10 +157,8 @@ class Lexer {
   /// Past the end of a block or comment whose closing mark is at `close`; a line end right after it goes.
   void close_block(size_t close, char sign) {
     size_t end = close + 2;
-    if (sign == '-')
-      end = skip_space(source_, end);
-    else if (sign != '+' && end < source_.size() && source_[end] == '\n')
-      ++end;
+    if (sign == '-') end = skip_space(source_, end);
+    else if (sign != '+' && end < source_.size() && source_[end] == '\n') ++end;
     advance(end);
   }
 
@@ -191,12 +176,9 @@ class Lexer {
     if (!std::string_view(source_).substr(pos).starts_with("raw")) return false;
     pos = skip_space(source_, pos + 3);
     const std::string_view after = std::string_view(source_).substr(pos);
-    if (after.starts_with("-%}"))
-      pos = skip_space(source_, pos + 3);
-    else if (after.starts_with("%}"))
-      pos += 2;
-    else
-      return false;
+    if (after.starts_with("-%}")) pos = skip_space(source_, pos + 3);
+    else if (after.starts_with("%}")) pos += 2;
+    else return false;
     advance(pos);
     raw_text();
     return true;
@@ -241,10 +223,8 @@ class Lexer {
     const size_t mark = pos_ + (sign != '\0' ? 1 : 0);
     if (!std::string_view(source_).substr(mark).starts_with(close)) return false;
     push(kind, {});
-    if (close == "%}")
-      close_block(mark, sign);
-    else
-      advance(sign == '-' ? skip_space(source_, mark + 2) : mark + 2);
+    if (close == "%}") close_block(mark, sign);
+    else advance(sign == '-' ? skip_space(source_, mark + 2) : mark + 2);
     return true;
   }
 

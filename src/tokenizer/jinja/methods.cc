@@ -284,10 +284,8 @@ Value remove_affix(const Call& call) {
   const Bound args = call.bind({"affix"}, 1);
   std::string_view text = call.bytes();
   const std::string& affix = args.string(0);
-  if (call.name == "removeprefix" && text.starts_with(affix))
-    text.remove_prefix(affix.size());
-  else if (call.name == "removesuffix" && text.ends_with(affix))
-    text.remove_suffix(affix.size());
+  if (call.name == "removeprefix" && text.starts_with(affix)) text.remove_prefix(affix.size());
+  else if (call.name == "removesuffix" && text.ends_with(affix)) text.remove_suffix(affix.size());
   return call.make(std::string(text));
 }
 

@@ -229,10 +229,8 @@ class Parser {
     ++loops_;
     const std::string end = block_body(stmt, {"else", "endfor"});
     --loops_;
-    if (end == "else")
-      block_body(stmt, {"endfor"});
-    else
-      stmt->bodies.emplace_back();
+    if (end == "else") block_body(stmt, {"endfor"});
+    else stmt->bodies.emplace_back();
     return stmt;
   }
 
@@ -316,10 +314,8 @@ class Parser {
     while (!now().is_op(")")) {
       if (!out.names.empty()) expect_op(",");
       out.names.push_back(expect_name());
-      if (skip_op("="))
-        out.defaults.push_back(expression());
-      else if (!out.defaults.empty())
-        raise_syntax(now().line, "non-default argument follows default argument");
+      if (skip_op("=")) out.defaults.push_back(expression());
+      else if (!out.defaults.empty()) raise_syntax(now().line, "non-default argument follows default argument");
     }
     expect_op(")");
     return out;
@@ -451,12 +447,9 @@ class Parser {
     const Level level(*this);
     const int line = now().line;
     const Expr* expr = nullptr;
-    if (skip_op("-"))
-      expr = make(Kind::negate, line, {unary(false)});
-    else if (skip_op("+"))
-      expr = make(Kind::posit, line, {unary(false)});
-    else
-      expr = primary();
+    if (skip_op("-")) expr = make(Kind::negate, line, {unary(false)});
+    else if (skip_op("+")) expr = make(Kind::posit, line, {unary(false)});
+    else expr = primary();
     expr = postfix(expr);
     return with_filters ? filters(expr) : expr;
   }
@@ -577,14 +570,10 @@ class Parser {
   const Expr* postfix(const Expr* expr) {
     while (true) {
       const int line = now().line;
-      if (skip_op("."))
-        expr = dotted(expr, line);
-      else if (skip_op("["))
-        expr = subscript(expr, line);
-      else if (now().is_op("("))
-        expr = call(expr);
-      else
-        return expr;
+      if (skip_op(".")) expr = dotted(expr, line);
+      else if (skip_op("[")) expr = subscript(expr, line);
+      else if (now().is_op("(")) expr = call(expr);
+      else return expr;
     }
   }
 
@@ -656,14 +645,10 @@ class Parser {
   /// Filters, tests and calls behind `expr` (null at the head of a filter block).
   const Expr* filters(const Expr* expr) {
     while (true) {
-      if (skip_op("|"))
-        expr = one_filter(expr);
-      else if (expr && now().is_name("is"))
-        expr = test(expr);
-      else if (expr && now().is_op("("))
-        expr = call(expr);
-      else
-        return expr;
+      if (skip_op("|")) expr = one_filter(expr);
+      else if (expr && now().is_name("is")) expr = test(expr);
+      else if (expr && now().is_op("(")) expr = call(expr);
+      else return expr;
     }
   }
 

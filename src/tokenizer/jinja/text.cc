@@ -148,10 +148,8 @@ std::string json_quote(std::string_view text, bool ensure_ascii) {
         out += "\\b";
         break;
       default:
-        if (c < 0x20 || (ensure_ascii && c > 0x7E && c < 0x110000))
-          append_json_escape(out, c);
-        else
-          out += text.substr(begin, pos - begin);
+        if (c < 0x20 || (ensure_ascii && c > 0x7E && c < 0x110000)) append_json_escape(out, c);
+        else out += text.substr(begin, pos - begin);
     }
   }
   return out + "\"";
@@ -285,24 +283,15 @@ std::string quote(std::string_view text) {
   for (size_t pos = 0; pos < text.size();) {
     const size_t begin = pos;
     const uint32_t c = next_code_point(text, pos);
-    if (c == static_cast<uint32_t>(mark) || c == '\\')
-      (out += '\\') += static_cast<char>(c);
-    else if (c == '\n')
-      out += "\\n";
-    else if (c == '\r')
-      out += "\\r";
-    else if (c == '\t')
-      out += "\\t";
-    else if (is_printable(c))
-      out += text.substr(begin, pos - begin);
-    else if (c < 0x100)
-      out += fmt::format("\\x{:02x}", c);
-    else if (c < 0x10000)
-      out += fmt::format("\\u{:04x}", c);
-    else if (c < 0x110000)
-      out += fmt::format("\\U{:08x}", c);
-    else
-      out += fmt::format("\\x{:02x}", c - 0x110000);
+    if (c == static_cast<uint32_t>(mark) || c == '\\') (out += '\\') += static_cast<char>(c);
+    else if (c == '\n') out += "\\n";
+    else if (c == '\r') out += "\\r";
+    else if (c == '\t') out += "\\t";
+    else if (is_printable(c)) out += text.substr(begin, pos - begin);
+    else if (c < 0x100) out += fmt::format("\\x{:02x}", c);
+    else if (c < 0x10000) out += fmt::format("\\u{:04x}", c);
+    else if (c < 0x110000) out += fmt::format("\\U{:08x}", c);
+    else out += fmt::format("\\x{:02x}", c - 0x110000);
   }
   return out + mark;
 }

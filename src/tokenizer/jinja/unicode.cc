@@ -50,10 +50,8 @@ const char* special_upper(uint32_t c) {
 }
 
 void append_upper(std::string& out, uint32_t c) {
-  if (const char* special = special_upper(c))
-    out += special;
-  else
-    append_utf8(out, c < kRawByte ? static_cast<uint32_t>(utf8proc_toupper(static_cast<int32_t>(c))) : c);
+  if (const char* special = special_upper(c)) out += special;
+  else append_utf8(out, c < kRawByte ? static_cast<uint32_t>(utf8proc_toupper(static_cast<int32_t>(c))) : c);
 }
 
 void append_title(std::string& out, uint32_t c) {
@@ -67,12 +65,9 @@ void append_title(std::string& out, uint32_t c) {
 
 /// `final_sigma`: the character ends a word, where Greek writes its sigma differently.
 void append_lower(std::string& out, uint32_t c, bool final_sigma) {
-  if (c == 0x03A3 && final_sigma)
-    out += "\xCF\x82";
-  else if (c == 0x0130)
-    out += "i\xCC\x87";
-  else
-    append_utf8(out, c < kRawByte ? static_cast<uint32_t>(utf8proc_tolower(static_cast<int32_t>(c))) : c);
+  if (c == 0x03A3 && final_sigma) out += "\xCF\x82";
+  else if (c == 0x0130) out += "i\xCC\x87";
+  else append_utf8(out, c < kRawByte ? static_cast<uint32_t>(utf8proc_tolower(static_cast<int32_t>(c))) : c);
 }
 
 bool ends_word(std::string_view text, size_t next) {
@@ -180,10 +175,8 @@ std::string to_title(std::string_view text) {
   bool in_word = false;
   for (size_t pos = 0; pos < text.size();) {
     const uint32_t c = next_code_point(text, pos);
-    if (in_word)
-      append_lower(out, c, ends_word(text, pos));
-    else
-      append_title(out, c);
+    if (in_word) append_lower(out, c, ends_word(text, pos));
+    else append_title(out, c);
     in_word = is_cased(c);
   }
   return out;
