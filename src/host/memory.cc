@@ -10,8 +10,9 @@
 #include "host/error.h"
 
 #if defined(_WIN32)
-#include <psapi.h>
 #include <windows.h>
+
+#include <psapi.h>  // after windows.h, whose types it uses
 #else
 #include <sys/mman.h>
 #include <sys/resource.h>

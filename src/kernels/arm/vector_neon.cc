@@ -9,9 +9,11 @@ namespace kinglet {
 namespace {
 #include "kernels/simd/neon.inl"
 // The order matters: each uses what is above it.
-#include "kernels/simd/lanes.inl"
+// clang-format off
 #include "kernels/simd/math.inl"
+#include "kernels/simd/lanes.inl"
 #include "kernels/simd/vector.inl"
+// clang-format on
 }  // namespace
 
 void fill_neon_vector(KernelTable& table) {

@@ -9,9 +9,11 @@ namespace kinglet {
 namespace {
 #include "kernels/simd/avx512.inl"
 // The order matters: each uses what is above it.
-#include "kernels/simd/attention.inl"
-#include "kernels/simd/lanes.inl"
+// clang-format off
 #include "kernels/simd/math.inl"
+#include "kernels/simd/lanes.inl"
+#include "kernels/simd/attention.inl"
+// clang-format on
 }  // namespace
 
 void fill_avx512_attention(KernelTable& table) { fill_attention(table); }
