@@ -53,7 +53,7 @@ Status Run::read_prompt(std::span<const TokenId> prompt) {
                  session.runner().context());
   }
   KL_TRY(session.truncate(out.cached_tokens));
-  return session.append(prompt.subspan(common), callbacks.on_prompt);
+  return session.append(prompt.subspan(common), callbacks.on_prompt, callbacks.keep_going);
 }
 
 std::optional<Finish> Run::take(TokenId id) {

@@ -34,7 +34,7 @@ std::string_view name(Finish finish);
 struct GenerateCallbacks {
   /// Gets each piece of the answer as it comes: whole characters, never empty. False cancels.
   std::function<bool(std::string_view)> on_text;
-  /// Is asked between tokens, when there may be no text to show. False cancels.
+  /// Is asked between tokens, when there may be no text to show, and often while the prompt is evaluated. False cancels.
   std::function<bool()> keep_going;
   /// Tokens of the prompt that are evaluated, out of those that have to be. False cancels.
   Session::Progress on_prompt;

@@ -1,5 +1,7 @@
 #include "engine/generate.h"
 
+#include <algorithm>
+
 #include "engine/testing.h"
 #include "host/testing.h"
 #include "tokenizer/utf8.h"
@@ -104,9 +106,16 @@ TEST_F(Generate, CanBeCancelledAnywhere) {
   EXPECT_EQ(pieces, 4);
 
   Session silent(*runner_);
+  const auto said = run(silent, "Hello", wild(1, 0), {.keep_going = [&] { return silent.length() < 9; }});
+  EXPECT_EQ(said.finish, Finish::cancelled);
+  EXPECT_EQ(said.answer_tokens, 5);  // the fifth was chosen and not evaluated: the session holds 5 + 4
+
+  Session inside(*runner_);
   int asked = 0;
-  EXPECT_EQ(run(silent, "Hello", wild(1, 0), {.keep_going = [&] { return ++asked < 7; }}).finish, Finish::cancelled);
+  const auto nothing = run(inside, "Hello", wild(1, 0), {.keep_going = [&] { return ++asked < 7; }});
+  EXPECT_EQ(nothing.finish, Finish::cancelled);
   EXPECT_EQ(asked, 7);
+  EXPECT_EQ(inside.length(), 0);
 
   open("qwen2.5", {.batch_tokens = 8});
   Session prompt(*runner_);
@@ -118,6 +127,23 @@ TEST_F(Generate, CanBeCancelledAnywhere) {
   Session fresh(*runner_);
   EXPECT_EQ(run(prompt, "a prompt of several batches", wild(1, 9)).text,
             run(fresh, "a prompt of several batches", wild(1, 9)).text);
+}
+
+TEST_F(Generate, ChangingLongRopeFactorsLosesNoToken) {
+  open("phi-3-mini-128k", {.batch_tokens = 8});  // original context: 16
+  std::vector<TokenId> ids(24);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<TokenId>(3 + i);
+  const auto first = std::span(ids).first(12), second = std::span(ids).subspan(12);
+  Session session(*runner_), fresh(*runner_);
+  ASSERT_TRUE(session.append(first).ok());
+  const Status stopped = session.append(second, [](int64_t done, int64_t) { return done < 8; });
+  EXPECT_EQ(stopped.code(), Code::cancelled);
+  EXPECT_TRUE(std::ranges::equal(session.tokens(), first));
+  EXPECT_TRUE(session.next_logits().empty());
+  ASSERT_TRUE(session.append(second).ok());
+  ASSERT_TRUE(fresh.append(ids).ok());
+  EXPECT_EQ(session.tokens(), ids);
+  EXPECT_TRUE(std::ranges::equal(session.next_logits(), fresh.next_logits()));
 }
 
 TEST_F(Generate, KeepsTheCommonBeginning) {

@@ -32,7 +32,7 @@ Result<std::unique_ptr<Runner>> Runner::create(const Model& model, const RunnerO
   return runner;
 }
 
-Status Runner::run(std::span<const BatchPart> parts) {
+Status Runner::run(std::span<const BatchPart> parts, const KeepGoing& keep_going) {
   tokens_.clear();
   sequences_.clear();
   outputs_.clear();
@@ -48,8 +48,10 @@ Status Runner::run(std::span<const BatchPart> parts) {
     if (part.outputs == Outputs::all)
       for (int32_t i = 0; i < count; ++i) outputs_.push_back(first + i);
   }
-  KL_TRY(
-      forward(plan_, model_.params(), {tokens_, sequences_, outputs_, packing()}, workspace_.data(), pool_.parallel()));
+  const Watch watch{const_cast<KeepGoing*>(&keep_going), [](void* self) { return (*static_cast<KeepGoing*>(self))(); }};
+  const Batch batch{tokens_, sequences_, outputs_, packing(), keep_going ? &watch : nullptr};
+  KL_TRY(forward(plan_, model_.params(), batch, workspace_.data(), pool_.parallel()));
+  model_.packed().tokens_embedded(tokens_.size());
   KL_TRY(check_finite(static_cast<int64_t>(outputs_.size())));
   for (const BatchPart& part : parts) part.kv->commit(static_cast<int64_t>(part.tokens.size()));
   answered_ = true;

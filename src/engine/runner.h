@@ -1,6 +1,7 @@
 // Runs a model's plan on batches: the plan, its workspace, the threads and the key-value pages.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -47,9 +48,11 @@ class Runner {
   Parallel parallel() { return pool_.parallel(); }  ///< the runner's threads, for what is done with logits
   KvSequence new_sequence() { return KvSequence(*kv_pool_); }
 
+  /// Asked again and again while a batch runs, many times a second even with a large model; false ends it.
+  using KeepGoing = std::function<bool()>;
   /// Evaluates one batch. Logits of the asked rows follow each other in the order of the parts. Errors: out_of_range (context, tokens),
-  /// resource_exhausted, corrupt where a logit is not a number. On an error no sequence has grown.
-  Status run(std::span<const BatchPart> parts);
+  /// resource_exhausted, corrupt where a logit is not a number, cancelled. On an error no sequence has grown.
+  Status run(std::span<const BatchPart> parts, const KeepGoing& keep_going = {});
   /// Row `i` of the last batch's outputs: V logits, until the next run().
   std::span<const float> logits(int64_t i) const;
 

@@ -42,7 +42,7 @@ std::span<const std::byte> bytes_of(const std::vector<T>& v) {
 
 bool Session::wants_long_rope(int64_t length) const { return length > runner_->model().original_context(); }
 
-Status Session::append(std::span<const TokenId> tokens, const Progress& progress) {
+Status Session::append(std::span<const TokenId> tokens, const Progress& progress, const Runner::KeepGoing& keep_going) {
   if (tokens.empty()) return ok_status();
   const int64_t total = length() + static_cast<int64_t>(tokens.size());
   if (total > runner_->context())
@@ -54,23 +54,24 @@ Status Session::append(std::span<const TokenId> tokens, const Progress& progress
   long_rope_ = long_rope;
   std::vector<TokenId> pending(tokens_.begin() + kv_.length(), tokens_.end());
   pending.insert(pending.end(), tokens.begin(), tokens.end());
-  tokens_.resize(static_cast<size_t>(kv_.length()));
-  return evaluate(pending, progress);
+  logits_.clear();
+  return evaluate(pending, progress, keep_going);
 }
 
-Status Session::evaluate(std::span<const TokenId> tokens, const Progress& progress) {
+Status Session::evaluate(std::span<const TokenId> tokens, const Progress& progress,
+                         const Runner::KeepGoing& keep_going) {
   const auto total = static_cast<int64_t>(tokens.size());
   for (int64_t done = 0; done < total;) {
     const int64_t count = std::min(runner_->batch_tokens(), total - done);
     const auto chunk = tokens.subspan(static_cast<size_t>(done), static_cast<size_t>(count));
     const BatchPart part{&kv_, chunk, done + count == total ? Outputs::last : Outputs::none, long_rope_};
-    KL_TRY(runner_->run({&part, 1}));
-    tokens_.insert(tokens_.end(), chunk.begin(), chunk.end());
+    KL_TRY(runner_->run({&part, 1}, keep_going));
+    // The first of them may be tokens that the session had, evaluated anew.
+    const int64_t grown = std::max<int64_t>(0, kv_.length() - length());
+    tokens_.insert(tokens_.end(), chunk.end() - grown, chunk.end());
     done += count;
-    if (progress && !progress(done, total) && done < total) {
-      logits_.clear();
+    if (progress && !progress(done, total) && done < total)
       return error(Code::cancelled, "stopped after {} of {} tokens", done, total);
-    }
   }
   const auto row = runner_->logits(0);
   logits_.assign(row.begin(), row.end());

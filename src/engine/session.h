@@ -19,14 +19,16 @@ class Session {
   int64_t length() const { return static_cast<int64_t>(tokens_.size()); }
   Runner& runner() { return *runner_; }
 
-  /// Evaluates `tokens` after what is there; next_logits() follow the last. `progress(done, total)` is called between batches and may
-  /// answer false to stop (Code::cancelled; the session keeps what was evaluated). Errors: out_of_range where the context would overflow:
-  /// nothing is evaluated then and nothing is ever cut off silently.
+  /// Evaluates `tokens` after what is there; next_logits() follow the last. `progress(done, total)` is called between batches and
+  /// `keep_going` inside them; both may answer false to stop (Code::cancelled). Whatever the error, the session keeps the tokens that it
+  /// had and those that were evaluated; next_logits() are empty. Errors: out_of_range where the context would overflow: nothing is
+  /// evaluated then and nothing is ever cut off silently.
   ///
   /// longrope: the factors follow the length of the whole sequence, as in transformers. A conversation that grows past the original
   /// context is evaluated anew with the long factors, once.
   using Progress = std::function<bool(int64_t done, int64_t total)>;
-  Status append(std::span<const TokenId> tokens, const Progress& progress = {});
+  Status append(std::span<const TokenId> tokens, const Progress& progress = {},
+                const Runner::KeepGoing& keep_going = {});
 
   /// V logits for the token after the last; empty before the first append.
   std::span<const float> next_logits() const { return logits_; }
@@ -42,11 +44,11 @@ class Session {
   Status load(const std::string& path, std::string* note = nullptr);
 
  private:
-  Status evaluate(std::span<const TokenId> tokens, const Progress& progress);
+  Status evaluate(std::span<const TokenId> tokens, const Progress& progress, const Runner::KeepGoing& keep_going);
   bool wants_long_rope(int64_t length) const;
 
   Runner* runner_;
-  KvSequence kv_;
+  KvSequence kv_;  ///< of the first tokens; all of them after an append() that succeeded
   std::vector<TokenId> tokens_;
   std::vector<float> logits_;
   bool long_rope_ = false;

@@ -135,7 +135,11 @@ Status forward(const Plan& plan, std::span<const ParamData> params, const Batch&
   }
   const Walker walker{plan, params, batch, workspace, parallel};
   fill_rope_rows(walker);
-  for (const Launch& launch : plan.launches) run(walker, launch);
+  for (const Launch& launch : plan.launches) {
+    if (batch.watch != nullptr && !batch.watch->keep_going(batch.watch->self))
+      return Status(Code::cancelled, "stopped inside a batch");
+    run(walker, launch);
+  }
   return ok_status();
 }
 

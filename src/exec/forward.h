@@ -27,16 +27,24 @@ struct PackingObserver {
   void (*param_packed)(void* self, ParamId param);
 };
 
+/// Who may end a batch early.
+struct Watch {
+  void* self;
+  /// Asked between launches, on the thread that called forward(); false ends the walk.
+  bool (*keep_going)(void* self);
+};
+
 struct Batch {
   std::span<const int32_t> tokens;           ///< (T) ids
   std::span<const BatchSequence> sequences;  ///< cover [0, T) in order
   std::span<const int32_t> outputs;          ///< (R) rows whose logits are asked for, ascending
   /// Told what weights have been packed into their pack_into; null: nothing is kept, panels are packed into scratch.
   const PackingObserver* packing = nullptr;
+  const Watch* watch = nullptr;  ///< null: the batch runs to its end
 };
 
 /// Walks the launches. `workspace` is plan.workspace_bytes, 64-byte aligned. Logits and hidden states lie in it until the next call.
-/// Errors: out_of_range (a token outside the vocabulary, a batch beyond the plan).
+/// Errors: out_of_range (a token outside the vocabulary, a batch beyond the plan), cancelled (by the watch).
 Status forward(const Plan& plan, std::span<const ParamData> params, const Batch& batch, std::byte* workspace,
                const Parallel& parallel);
 
