@@ -13,7 +13,9 @@ namespace kinglet {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kLayoutVersion = 1;  // raise it when any panel layout changes
+constexpr size_t kForgetAfter = 256;                       // tokens, after which an embedding table's pages are let go
+constexpr uint64_t kEmbeddingWindow = uint64_t{32} << 20;  // what a batch of 512 tokens maps of it at most
+constexpr uint64_t kLayoutVersion = 1;                     // raise it when any panel layout changes
 constexpr char kMagic[8] = {'K', 'N', 'G', 'L', 'P', 'A', 'K', '1'};
 
 struct FileHeader {
@@ -96,6 +98,7 @@ Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& c
   out->identity_ = identity.value();
   if (!options.folder.empty() && offset >= options.smallest_bytes)
     out->path_ = join_path(options.folder, fmt::format("{:016x}.pack", out->identity_));
+  canonical += out->count_embeddings(program, kernels);
   KL_TRY(ledger.reserve(MemoryUse::weights, canonical));
   out->counted_maps_ = canonical;
   if (out->items_.empty()) return out;
@@ -114,6 +117,28 @@ PackedWeights::~PackedWeights() {
   wait();
   ledger_->release(MemoryUse::weights, counted_maps_);
   if (map_) ledger_->release(MemoryUse::packed_weights, bytes_);
+}
+
+// Notes the embedding tables that no product reads in the file's map; returns what is resident of them.
+uint64_t PackedWeights::count_embeddings(const ProgramStorage& program, const KernelTable& kernels) {
+  const std::vector<bool> is_linear = linear_params(program);
+  uint64_t resident = 0;
+  for (const Step& step : program.steps) {
+    if (step.op != Op::embed) continue;
+    const auto i = static_cast<size_t>(step.weight);
+    const ParamData& p = params_[i];
+    if (is_linear[i] && kernels.weights[static_cast<size_t>(p.dtype)].canonical) continue;
+    embeddings_.emplace_back(p.rows, static_cast<size_t>(program.params[i].shape[0]) * p.row_bytes);
+    resident += std::min<uint64_t>(embeddings_.back().size(), kEmbeddingWindow);
+  }
+  return resident;
+}
+
+void PackedWeights::tokens_embedded(size_t tokens) {
+  embedded_ += tokens;
+  if (embedded_ < kForgetAfter) return;
+  for (const auto& table : embeddings_) forget_pages(table);
+  embedded_ = 0;
 }
 
 bool PackedWeights::open_cache() {

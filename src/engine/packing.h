@@ -34,6 +34,10 @@ class PackedWeights {
   /// For Batch::packing.
   const PackingObserver& observer() const { return observer_; }
 
+  /// Told of every batch's tokens: each makes the system map a stretch of the embedding table's pages (64 KB on Linux), so the
+  /// pages are let go from time to time and only a window of the table is resident.
+  void tokens_embedded(size_t tokens);
+
   bool from_cache() const { return map_.has_value(); }
   /// Waits for the cache file to be written (or for the attempt to fail).
   void wait();
@@ -46,6 +50,7 @@ class PackedWeights {
   };
   PackedWeights() = default;
   void param_packed(ParamId param);
+  uint64_t count_embeddings(const ProgramStorage& program, const KernelTable& kernels);
   bool open_cache();
   void start_writing();
   Status write_cache() const;
@@ -58,6 +63,8 @@ class PackedWeights {
   std::optional<MappedFile> map_;
   Block memory_;
   uint64_t counted_maps_ = 0;
+  std::vector<std::span<const std::byte>> embeddings_;  ///< tables that only their tokens' rows are read of
+  size_t embedded_ = 0;                                 ///< tokens since their pages were let go
   Ledger* ledger_ = nullptr;
   size_t packed_ = 0;
   PackingObserver observer_{this, [](void*, std::span<const std::byte> rows) { forget_pages(rows); },
