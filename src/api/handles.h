@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "engine/chat.h"
+#include "engine/chat_session.h"
 #include "engine/model.h"
 #include "engine/session.h"
 #include "host/ledger.h"
@@ -40,6 +40,6 @@ struct kinglet_session {
   std::shared_ptr<kinglet::api::OpenModel> open;  ///< before what stands on it
   std::unique_ptr<kinglet::Runner> runner;
   kinglet::Session session;
-  kinglet::Conversation conversation;
-  std::optional<kinglet::ChatFormat> format;  ///< made for the first message
+  std::string system;                        ///< what set_system said before the first message
+  std::optional<kinglet::ChatSession> chat;  ///< over `session`; made for the first message
 };

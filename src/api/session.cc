@@ -67,23 +67,25 @@ struct Receiver {
   kinglet_answer* answer;
 };
 
-Result<Generation> run(kinglet_session& s, std::span<const TokenId> prompt, const GenerateOptions& options,
-                       const Receiver& to) {
+GenerateCallbacks callbacks_to(const Receiver& to) {
   GenerateCallbacks callbacks;
   if (to.callback != nullptr) {
     callbacks.on_text = [&](std::string_view piece) { return to.callback(piece.data(), piece.size(), to.user) == 0; };
   }
-  KL_ASSIGN(Generation generation, generate(s.session, *s.open->tokenizer, prompt, options, callbacks));
-  if (to.answer != nullptr) {
-    kinglet_answer values{};
-    values.reason = static_cast<kinglet_stop_reason>(generation.finish);
-    values.prompt_tokens = static_cast<int32_t>(generation.prompt_tokens - generation.cached_tokens);
-    values.answer_tokens = static_cast<int32_t>(generation.answer_tokens);
-    values.prompt_seconds = generation.prompt_seconds;
-    values.answer_seconds = generation.answer_seconds;
-    write_options(to.answer, values, to.answer->size);
-  }
-  return generation;
+  return callbacks;
+}
+
+Status write_answer(const Result<Generation>& generation, const Receiver& to) {
+  if (!generation.ok()) return generation.status();
+  if (to.answer == nullptr) return ok_status();
+  kinglet_answer values{};
+  values.reason = static_cast<kinglet_stop_reason>(generation->finish);
+  values.prompt_tokens = static_cast<int32_t>(generation->prompt_tokens - generation->cached_tokens);
+  values.answer_tokens = static_cast<int32_t>(generation->answer_tokens);
+  values.prompt_seconds = generation->prompt_seconds;
+  values.answer_seconds = generation->answer_seconds;
+  write_options(to.answer, values, to.answer->size);
+  return ok_status();
 }
 
 /// What every answer needs before it begins.
@@ -102,22 +104,17 @@ Status continue_text(kinglet_session& s, std::string_view text, const kinglet_sa
   const Tokenizer& tokenizer = *s.open->tokenizer;
   const std::vector<TokenId> more = prompt.empty() ? plain_prompt(tokenizer, text) : tokenizer.encode(text);
   prompt.insert(prompt.end(), more.begin(), more.end());
-  const auto generation = run(s, prompt, options, to);
-  return generation.ok() ? ok_status() : generation.status();
+  return write_answer(generate(s.session, tokenizer, prompt, options, callbacks_to(to)), to);
 }
 
 Status say(kinglet_session& s, std::string_view text, const kinglet_sampling* sampling, const Receiver& to) {
   KL_ASSIGN(const GenerateOptions options, generate_options(sampling));
-  if (!s.format) {
-    KL_ASSIGN(s.format, ChatFormat::create(*s.open->tokenizer, chat_source(s.open->model->checkpoint())));
+  if (!s.chat) {
+    const Tokenizer& tokenizer = *s.open->tokenizer;
+    KL_ASSIGN(ChatFormat format, ChatFormat::create(tokenizer, chat_source(s.open->model->checkpoint())));
+    s.chat.emplace(s.session, tokenizer, std::move(format)).set_system(s.system);
   }
-  Conversation next = s.conversation;  // taken over only where all goes well
-  next.add("user", text);
-  KL_ASSIGN(const std::vector<TokenId> prompt, s.format->prompt(next));
-  KL_ASSIGN(const Generation generation, run(s, prompt, options, to));
-  next.add("assistant", generation.text);
-  s.conversation = std::move(next);
-  return ok_status();
+  return write_answer(s.chat->say(text, options, callbacks_to(to)), to);
 }
 
 Result<kinglet_session*> open_session(const kinglet_model* model, const kinglet_session_options* given) {
@@ -170,12 +167,10 @@ kinglet_code kinglet_generate(kinglet_session* session, const char* text, size_t
 
 kinglet_code kinglet_set_system(kinglet_session* session, const char* text, size_t text_size, kinglet_error* error) {
   return api::guard(error, [&]() -> Status {
-    Json& messages = session->conversation.messages;
-    if (messages.size() > 1 || (messages.size() == 1 && messages[0]["role"] != "system")) {
+    if (session->chat && session->chat->begun())
       return Status(Code::invalid_argument, "the conversation has begun; reset the session first");
-    }
-    messages.clear();
-    session->conversation.add("system", {text, text_size});
+    session->system = std::string_view(text, text_size);
+    if (session->chat) session->chat->set_system(session->system);
     return ok_status();
   });
 }
@@ -190,8 +185,9 @@ kinglet_code kinglet_chat(kinglet_session* session, const char* text, size_t tex
 }
 
 void kinglet_session_reset(kinglet_session* session) {
+  session->chat.reset();
+  session->system.clear();
   session->session = Session(*session->runner);
-  session->conversation = Conversation();
 }
 
 size_t kinglet_session_length(const kinglet_session* session) { return static_cast<size_t>(session->session.length()); }

@@ -35,6 +35,8 @@ class ChatSession {
   Status load(const std::string& path);
 
   const Json& messages() const { return conversation_.messages; }
+  /// Whether anything but the system's message has been said.
+  bool begun() const { return messages().size() > (has_system() ? 1u : 0u); }
   Session& session() { return *session_; }
 
  private:
