@@ -7,6 +7,7 @@
 #include "convert/convert.h"
 #include "formats/json.h"
 #include "host/error.h"
+#include "host/progress.h"
 
 namespace kinglet::cli {
 namespace {
@@ -25,7 +26,8 @@ Result<std::optional<DType>> parse_type(const std::string& text) {
 }
 
 Status run(const Options& o) {
-  convert::ConvertOptions options{.type = {}, .name = o.name, .progress = {}};
+  Progress bar("converting", 0);
+  convert::ConvertOptions options{.type = {}, .name = o.name, .progress = show_on(bar)};
   KL_ASSIGN(options.type, parse_type(o.type));
   KL_ASSIGN(const Checkpoint source, Checkpoint::open(o.source));
   if (o.destination.ends_with(".gguf")) {

@@ -7,6 +7,7 @@
 #include "convert/synth.h"
 #include "host/error.h"
 #include "host/file.h"
+#include "host/progress.h"
 #include "host/threads.h"
 
 namespace kinglet::cli {
@@ -39,7 +40,8 @@ Status run(const Options& o) {
   const auto type = dtype_from_name(o.type);
   if (!type) return error(Code::invalid_argument, "unknown type '{}'", o.type);
   ThreadPool pool(o.common.threads > 0 ? o.common.threads : ThreadPool::available());
-  convert::SynthOptions options{.type = *type, .seed = o.seed, .parallel = pool.parallel(), .progress = {}};
+  Progress bar("writing", 0);
+  convert::SynthOptions options{.type = *type, .seed = o.seed, .parallel = pool.parallel(), .progress = show_on(bar)};
   KL_TRY(convert::synthesize(preset, o.out, options));
   KL_ASSIGN(const MappedFile written, MappedFile::open(o.out));
   if (o.common.json) {

@@ -43,4 +43,12 @@ class Progress {
   std::chrono::steady_clock::time_point last_draw_;
 };
 
+/// What a long task calls with what is done and what there is in all, shown by `bar`, which must outlive it.
+inline auto show_on(Progress& bar) {
+  return [&bar](uint64_t done, uint64_t total) {
+    bar.set_total(total);
+    bar.update(done);
+  };
+}
+
 }  // namespace kinglet
