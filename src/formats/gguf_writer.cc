@@ -1,14 +1,12 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <optional>
 #include <type_traits>
-#include <unordered_set>
 
 #include "formats/gguf.h"
 #include "formats/gguf_types.h"
+#include "formats/tensor_sink.h"
 #include "host/error.h"
-#include "host/file.h"
 
 namespace kinglet::gguf {
 namespace {
@@ -91,44 +89,27 @@ bool is_writable(const Value& value, int depth = 0) {
   });
 }
 
-struct Declared {
-  std::string name;
-  DType dtype;
-  Shape shape;
-  uint64_t bytes;
-};
-
 }  // namespace
 
 struct Writer::Impl {
-  std::string path;
+  TensorSink sink;
   std::vector<KeyValue> metadata;
-  std::vector<Declared> tensors;
-  std::unordered_set<std::string> names;
-  std::optional<AtomicFile> file;
   uint64_t alignment = kDefaultAlignment;
-  size_t next = 0;          ///< tensor being written
-  uint64_t next_bytes = 0;  ///< of it, so far
 
   Status read_alignment() {
     for (const KeyValue& kv : metadata) {
       if (kv.key != "general.alignment") continue;
       const auto* value = std::get_if<uint32_t>(&kv.value);
       if (!value || !std::has_single_bit(*value) || *value > kMaxAlignment) {
-        return error(Code::invalid_argument, "{}: general.alignment must be a u32 and a power of two", path);
+        return error(Code::invalid_argument, "{}: general.alignment must be a u32 and a power of two", sink.path());
       }
       alignment = *value;
     }
     return ok_status();
   }
-
-  Status pad() {
-    const uint64_t over = file->written() % alignment;
-    return over == 0 ? ok_status() : file->write_zeros(alignment - over);
-  }
 };
 
-Writer::Writer(std::string path) : impl_(std::make_unique<Impl>()) { impl_->path = std::move(path); }
+Writer::Writer(std::string path) : impl_(new Impl{.sink = TensorSink(std::move(path)), .metadata = {}}) {}
 Writer::Writer(Writer&&) noexcept = default;
 Writer& Writer::operator=(Writer&&) noexcept = default;
 Writer::~Writer() = default;
@@ -151,29 +132,26 @@ Status Writer::declare(std::string name, DType dtype, Shape shape) {
   if (name.empty() || name.size() > kMaxTensorNameBytes) {
     return error(Code::invalid_argument, "a tensor's name has {} bytes", name.size());
   }
-  if (!impl_->names.insert(name).second) return error(Code::invalid_argument, "tensor {} is declared twice", name);
-  impl_->tensors.push_back({std::move(name), dtype, shape, *bytes});
-  return ok_status();
+  return impl_->sink.declare({std::move(name), dtype, shape, *bytes});
 }
 
 Status Writer::begin() {
   Impl& w = *impl_;
-  if (w.file) return error(Code::internal, "{}: begun twice", w.path);
   KL_TRY(w.read_alignment());
   Builder out;
   out.number(kMagic);
   out.number(kWrittenVersion);
-  out.number<uint64_t>(w.tensors.size());
+  out.number<uint64_t>(w.sink.tensors().size());
   out.number<uint64_t>(w.metadata.size());
   for (const KeyValue& kv : w.metadata) {
     if (kv.key.empty() || kv.key.size() > kMaxKeyBytes || !is_writable(kv.value)) {
-      return error(Code::invalid_argument, "{}: metadata {} cannot be written", w.path, kv.key);
+      return error(Code::invalid_argument, "{}: metadata {} cannot be written", w.sink.path(), kv.key);
     }
     out.text(kv.key);
     out.value(kv.value);
   }
   uint64_t offset = 0;
-  for (const Declared& t : w.tensors) {
+  for (const TensorSink::Declared& t : w.sink.tensors()) {
     out.text(t.name);
     out.number(static_cast<uint32_t>(t.shape.rank));
     for (int d = t.shape.rank; d-- > 0;) out.number(static_cast<uint64_t>(t.shape[d]));  // innermost first
@@ -181,41 +159,13 @@ Status Writer::begin() {
     out.number(offset);
     const auto end = checked_add(offset, t.bytes);
     const auto next = end ? checked_round_up(*end, w.alignment) : std::nullopt;
-    if (!next) return error(Code::out_of_range, "{}: the tensors take more than 2^64 bytes", w.path);
+    if (!next) return error(Code::out_of_range, "{}: the tensors take more than 2^64 bytes", w.sink.path());
     offset = *next;
   }
-  KL_ASSIGN(AtomicFile file, AtomicFile::create(w.path));
-  KL_TRY(file.expect(checked_add<uint64_t>(offset, out.bytes().size()).value_or(offset)));
-  KL_TRY(file.write(out.bytes()));
-  w.file = std::move(file);
-  return w.pad();
+  return w.sink.begin(std::as_bytes(std::span(out.bytes())), offset, w.alignment);
 }
 
-Status Writer::write_tensor(std::span<const std::byte> bytes) {
-  Impl& w = *impl_;
-  if (!w.file) return error(Code::internal, "{}: a tensor was written before begin()", w.path);
-  if (w.next == w.tensors.size()) return error(Code::internal, "{}: more data than declared tensors", w.path);
-  const Declared& t = w.tensors[w.next];
-  if (bytes.size() > t.bytes - w.next_bytes) {
-    return error(Code::internal, "{}: tensor {} has {} bytes, more were written", w.path, t.name, t.bytes);
-  }
-  KL_TRY(w.file->write(bytes));
-  w.next_bytes += bytes.size();
-  if (w.next_bytes < t.bytes) return ok_status();
-  w.next_bytes = 0;
-  ++w.next;
-  return w.pad();
-}
-
-Status Writer::finish() {
-  Impl& w = *impl_;
-  if (!w.file) return error(Code::internal, "{}: finished before begin()", w.path);
-  if (w.next != w.tensors.size()) {
-    return error(Code::internal, "{}: the data of tensor {} is missing", w.path, w.tensors[w.next].name);
-  }
-  const Status status = w.file->commit();
-  w.file.reset();
-  return status;
-}
+Status Writer::write_tensor(std::span<const std::byte> bytes) { return impl_->sink.write(bytes); }
+Status Writer::finish() { return impl_->sink.finish(); }
 
 }  // namespace kinglet::gguf
