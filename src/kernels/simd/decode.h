@@ -222,7 +222,7 @@ KL_INLINE Vec::I two_bits(const uint8_t* qs, int i, int part) {
 /// Scale j of Q3_K, plus 32 (see scale_q3k).
 template <int j>
 KL_INLINE Vec::I scale_bits_q3k(const uint8_t* scales, int part) {
-  const Vec::I low = Vec::and_(Vec::right32 < j < 8 ? 0 : 4 > (load_bytes(scales, j % 8, part)), Vec::set32(15));
+  const Vec::I low = Vec::and_(Vec::right32<(j < 8 ? 0 : 4)>(load_bytes(scales, j % 8, part)), Vec::set32(15));
   const Vec::I high = Vec::left32<4>(Vec::right32<2 * (j / 4)>(load_bytes(scales, 8 + j % 4, part)));
   return Vec::or_masked(low, high, Vec::set32(0x30));
 }
