@@ -1,0 +1,20 @@
+// One function for each optimizer. Internal to train/: optimizer.cc chooses.
+#pragma once
+
+#include "train/optimizer.h"
+
+namespace kinglet::train {
+
+std::unique_ptr<Optimizer> make_adamw(const OptimizerOptions& options, std::vector<TrainedTensor> tensors);
+std::unique_ptr<Optimizer> make_adamw8(const OptimizerOptions& options, std::vector<TrainedTensor> tensors);
+std::unique_ptr<Optimizer> make_lion(const OptimizerOptions& options, std::vector<TrainedTensor> tensors);
+std::unique_ptr<Optimizer> make_adafactor(std::vector<TrainedTensor> tensors);
+uint64_t adafactor_state_values(const Shape& shape);
+
+/// Zeros, one vector for each tensor, as long as it.
+std::vector<std::vector<float>> moments_like(std::span<const TrainedTensor> tensors);
+/// Appends moments to the state as "PREFIX.NAME".
+void append_moments(std::string_view prefix, std::span<const TrainedTensor> tensors,
+                    std::vector<std::vector<float>>& moments, std::vector<StateTensor>& state);
+
+}  // namespace kinglet::train
