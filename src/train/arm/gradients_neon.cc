@@ -1,0 +1,33 @@
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "train/kernels.h"
+
+namespace kinglet::train {
+namespace {
+#include "kernels/simd/neon.inl"
+// The order matters: each uses what is above it.
+// clang-format off
+#include "kernels/simd/math.inl"
+#include "kernels/simd/lanes.inl"
+#include "train/simd/gradients.inl"
+#include "train/simd/product.inl"
+// clang-format on
+
+struct Table : GradientKernels {
+  Table() : GradientKernels{} {
+    name = "neon";
+    fill_rows(*this);
+    fill_products(*this);
+  }
+};
+}  // namespace
+
+const GradientKernels& neon_gradients() {
+  static const Table table;
+  return table;
+}
+
+}  // namespace kinglet::train

@@ -1,0 +1,76 @@
+// The backward walker: a program walked forward, keeping what its backward reads, and walked backward. It serves every
+// program, so every architecture, and adapters too, which are a rewrite of the program.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "arch/builder.h"
+#include "base/parallel.h"
+#include "host/memory.h"
+#include "train/batch.h"
+#include "train/parameters.h"
+
+namespace kinglet::train {
+
+/// What of the forward walk is kept for the backward walk.
+enum class Checkpointing : uint8_t {
+  none,    ///< all that backward reads
+  layers,  ///< what a layer gets from the ones before; its forward walk is repeated when its backward is due
+};
+
+struct GraphOptions {
+  Parallel parallel = Parallel::serial();  ///< e.g. ThreadPool::parallel(); results do not depend on it
+  Checkpointing checkpointing = Checkpointing::none;
+  std::string kernels;  ///< row of the kernel table by name; empty: the best
+};
+
+/// A loss over unmasked targets: the sum of negative log likelihoods in nats, and how many.
+struct Loss {
+  double sum = 0;
+  int64_t count = 0;
+};
+
+/// A loss of the sequences' log probabilities (the sum over each one's unmasked targets): returns it and writes its
+/// derivative by each of them to `weights`.
+using SequenceLoss = std::function<double(std::span<const double> log_probs, std::span<double> weights)>;
+
+class Graph {
+ public:
+  /// `program` and `parameters` (made for this program) must outlive the graph. Errors: invalid_argument (kernels that
+  /// are not there), unsupported (a program whose output head is not its end).
+  static Result<Graph> create(const ProgramStorage& program, Parameters& parameters, const GraphOptions& options,
+                              Ledger& ledger);
+  Graph(Graph&&) noexcept;
+  Graph& operator=(Graph&&) noexcept;
+  ~Graph();
+
+  // Errors of all below: out_of_range (tokens, targets or positions outside the model's or not as batch.h says),
+  // resource_exhausted.
+
+  /// Adds weight * d(loss sum) / d(parameter) to the gradients; weight = 1 / (unmasked targets of the whole step).
+  Result<Loss> backward(const Batch& batch, double weight);
+  Result<Loss> evaluate(const Batch& batch);
+
+  /// Of each sequence, the sum of the log probabilities of its unmasked targets.
+  Result<std::vector<double>> sequence_log_probs(const Batch& batch);
+  /// Adds d(loss) / d(parameter) to the gradients; returns the loss. `log_probs` gets the sequences' where not null.
+  Result<double> backward_sequences(const Batch& batch, const SequenceLoss& loss,
+                                    std::vector<double>* log_probs = nullptr);
+
+  /// (T, V) logits of a small batch, for tests and inspection: the one place that holds them whole.
+  Result<std::vector<float>> logits(const Batch& batch);
+
+  /// Bytes of activations that backward() takes for a batch of T tokens of which R are unmasked.
+  uint64_t activation_bytes(int64_t T, int64_t R) const;
+
+ private:
+  struct Impl;
+  explicit Graph(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kinglet::train

@@ -1,0 +1,77 @@
+// The values of a program's parameters while it is trained, and the gradients of those that are.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "arch/builder.h"
+#include "base/parallel.h"
+#include "formats/checkpoint.h"
+#include "host/memory.h"
+
+namespace kinglet::train {
+
+struct Parameter {
+  std::string name;           ///< Hugging Face's
+  Shape shape;                ///< (N, K) for matrices, (n) for norms and biases
+  std::span<float> values;    ///< f32; empty where a frozen matrix is held as its file stores it
+  std::span<float> gradient;  ///< as many; empty: frozen
+  bool decay = false;         ///< matrices; not norms and biases
+  /// What weight decay pulls towards: 1 for norms that are held as 1 + w (Gemma; Hugging Face stores value - origin), else 0.
+  float origin = 0;
+  /// A frozen matrix as stored: rows of `dtype`, row_bytes apart.
+  DType dtype = DType::f32;
+  const std::byte* rows = nullptr;
+  size_t row_bytes = 0;
+
+  int64_t count() const { return *shape.count(); }
+  bool trained() const { return !gradient.empty(); }
+};
+
+/// Which parameters have a gradient.
+enum class Trained : uint8_t {
+  all,
+  adapters,  ///< those of adapters (arch/adapter.h) alone
+  none,
+};
+
+/// How frozen matrices are held.
+enum class FrozenForm : uint8_t {
+  f32,
+  as_stored,  ///< in the checkpoint's map, multiplied tile by tile; the checkpoint must live as long
+};
+
+struct ParameterOptions {
+  Trained trained = Trained::all;
+  FrozenForm frozen = FrozenForm::f32;
+};
+
+class Parameters {
+ public:
+  /// The checkpoint's values, dequantized. Adapters' come from the program (ParamInfo::values) and are copied.
+  /// Errors: not_found, corrupt (shape, values that are not finite), unsupported (a data type), resource_exhausted.
+  static Result<Parameters> load(const Checkpoint& checkpoint, const ProgramStorage& program,
+                                 const ParameterOptions& options, Ledger& ledger);
+  /// As transformers begins a model: matrices from N(0, 0.02^2), norms one, biases zero. All are trained. The same seed
+  /// gives the same values.
+  static Result<Parameters> random(const ProgramStorage& program, uint64_t seed, Ledger& ledger);
+
+  /// One for each parameter of the program, in its order.
+  std::span<Parameter> all() { return parameters_; }
+  std::span<const Parameter> all() const { return parameters_; }
+  const Parameter& operator[](ParamId id) const { return parameters_[static_cast<size_t>(id)]; }
+  Parameter& operator[](ParamId id) { return parameters_[static_cast<size_t>(id)]; }
+
+  int64_t trained_values() const;  ///< how many values are trained
+  void zero_gradients(const Parallel& parallel);
+
+ private:
+  static Result<Parameters> allocate(const ProgramStorage& program, const ParameterOptions& options, Ledger& ledger);
+
+  std::vector<Parameter> parameters_;
+  Block values_, gradients_;
+};
+
+}  // namespace kinglet::train

@@ -1,0 +1,207 @@
+#include "train/product.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/kernels.h"
+
+namespace kinglet::train {
+namespace {
+
+// K is cut into blocks, whose sums are added in order: a block of a panel of B stays in the caches near the core.
+constexpr int64_t kBlockK = 256;
+// B is packed in parts of at most so many floats, all blocks of K first: 4 MB leave room for the rest of a shared cache.
+constexpr int64_t kPackedFloats = int64_t{1} << 20;
+// Columns of a part are a multiple of this, so that parts of a quantized row are whole blocks.
+constexpr int64_t kPartColumns = 256;
+constexpr int64_t kMostTileRows = 96;
+constexpr int64_t kScratchFloats = kBlockK * (kPartColumns + kMostTileRows);
+constexpr int64_t kManyTiles = 16;  // enough for the threads to finish at about the same time
+constexpr int64_t kRowUnit = 6;     // rows of a register tile
+
+int64_t tile_rows(int64_t M) {
+  return std::clamp(round_up(ceil_div(M, kManyTiles), kRowUnit), 4 * kRowUnit, kMostTileRows);
+}
+
+}  // namespace
+
+struct Products::Right {
+  const Parameter* weight = nullptr;  ///< W (N, K), as f32 values or as stored
+  const float* rows = nullptr;        ///< else f32 rows
+  int64_t row_stride = 0;
+  bool transposed = false;  ///< B is W^T: its columns are the rows here
+};
+
+struct Products::Task {
+  const float* a;
+  int64_t a_row, a_column;  ///< as in ProductBlock
+  Right b;
+  const float* bias;
+  float* c;
+  int64_t c_row;
+  int64_t M, N, K;
+  Write write;
+};
+
+Result<Products> Products::create(const GradientKernels& kernels, const Parallel& parallel, Ledger& ledger) {
+  Products out;
+  out.kernels_ = &kernels;
+  out.parallel_ = parallel;
+  KL_ASSIGN(out.packed_, Block::allocate(kPackedFloats * sizeof(float), MemoryUse::activations, ledger));
+  KL_ASSIGN(out.scratch_, Block::allocate(static_cast<uint64_t>(parallel.workers) * kScratchFloats * sizeof(float),
+                                          MemoryUse::activations, ledger));
+  return out;
+}
+
+void Products::forward(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const {
+  run({.a = x.data,
+       .a_row = x.stride,
+       .a_column = 1,
+       .b = {.weight = &w, .transposed = true},
+       .bias = bias,
+       .c = y.data,
+       .c_row = y.stride,
+       .M = y.rows,
+       .N = y.columns,
+       .K = x.columns,
+       .write = write});
+}
+
+void Products::input_gradient(Matrix dy, const Parameter& w, Matrix dx, Write write) const {
+  run({.a = dy.data,
+       .a_row = dy.stride,
+       .a_column = 1,
+       .b = {.weight = &w},
+       .bias = nullptr,
+       .c = dx.data,
+       .c_row = dx.stride,
+       .M = dx.rows,
+       .N = dx.columns,
+       .K = dy.columns,
+       .write = write});
+}
+
+void Products::weight_gradient(Matrix dy, Matrix x, float* dw) const {
+  run({.a = dy.data,
+       .a_row = 1,
+       .a_column = dy.stride,
+       .b = {.rows = x.data, .row_stride = x.stride},
+       .bias = nullptr,
+       .c = dw,
+       .c_row = x.columns,
+       .M = dy.columns,
+       .N = x.columns,
+       .K = x.rows,
+       .write = Write::add});
+}
+
+void Products::run(const Task& task) const {
+  const int64_t whole_K = round_up(task.K, kBlockK);
+  const int64_t part_K = std::min(whole_K, kPackedFloats / kPartColumns / kBlockK * kBlockK);
+  const int64_t part_N = std::max(kPackedFloats / part_K / kPartColumns * kPartColumns, kPartColumns);
+  for (int64_t n0 = 0; n0 < task.N; n0 += part_N)
+    for (int64_t k0 = 0; k0 < task.K; k0 += part_K) {
+      const int64_t K = std::min(part_K, task.K - k0), N = std::min(part_N, task.N - n0);
+      pack(task.b, k0, n0, K, N);
+      multiply(task, k0, n0, K, N);
+    }
+}
+
+float* Products::scratch(int worker) const {
+  return reinterpret_cast<float*>(scratch_.data()) + worker * kScratchFloats;
+}
+
+// Packed B: block of K by block, inside it panel by panel. The last block of K may be short.
+const float* Products::packed_panel(int64_t k, int64_t panel, int64_t N) const {
+  const int64_t columns = kernels_->panel_columns;
+  return reinterpret_cast<const float*>(packed_.data()) + k * round_up(N, columns) + panel * columns * kBlockK;
+}
+
+void Products::pack(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N) const {
+  const int64_t chunks = ceil_div(K, kBlockK) * ceil_div(N, kPartColumns);
+  parallel_.for_each(chunks, [&](int64_t chunk, int worker) { pack_chunk(b, k0, n0, K, N, chunk, worker); });
+}
+
+// One chunk: a block of K and kPartColumns columns.
+void Products::pack_chunk(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N, int64_t chunk,
+                          int worker) const {
+  const int64_t across = ceil_div(N, kPartColumns), columns = kernels_->panel_columns;
+  const int64_t k = chunk / across * kBlockK, n = chunk % across * kPartColumns;
+  const int64_t depth = std::min(kBlockK, K - k), width = std::min(kPartColumns, N - n);
+  // `height` rows of `length` values of the matrix as it lies, from (row, column).
+  const int64_t row = b.transposed ? n0 + n : k0 + k, column = b.transposed ? k0 + k : n0 + n;
+  const int64_t height = b.transposed ? width : depth, length = b.transposed ? depth : width;
+  const float* from = nullptr;
+  int64_t stride = 0;
+  if (b.weight == nullptr || !b.weight->values.empty()) {
+    stride = b.weight == nullptr ? b.row_stride : b.weight->shape[1];
+    from = (b.weight == nullptr ? b.rows : b.weight->values.data()) + row * stride + column;
+  } else {
+    const DequantizeRow dequantize = dequantize_row(b.weight->dtype);
+    const size_t skipped = *row_bytes(b.weight->dtype, static_cast<uint64_t>(column));
+    float* out = scratch(worker);
+    for (int64_t i = 0; i < height; ++i)
+      dequantize(b.weight->rows + static_cast<size_t>(row + i) * b.weight->row_bytes + skipped, length,
+                 out + i * length);
+    from = out;
+    stride = length;
+  }
+  for (int64_t p = 0; p < width; p += columns) {
+    auto* panel = const_cast<float*>(packed_panel(k, (n + p) / columns, N));
+    if (depth < kBlockK) panel = const_cast<float*>(packed_panel(k, 0, N)) + (n + p) * depth;
+    const int64_t here = std::min(columns, width - p);
+    if (b.transposed) {
+      kernels_->pack_transposed(from + p * stride, stride, here, depth, panel);
+    } else {
+      for (int64_t i = 0; i < depth; ++i)
+        std::memcpy(panel + i * columns, from + i * stride + p, static_cast<size_t>(here) * sizeof(float));
+    }
+  }
+}
+
+void Products::multiply(const Task& task, int64_t k0, int64_t n0, int64_t K, int64_t N) const {
+  const int64_t rows = tile_rows(task.M), down = ceil_div(task.M, rows);
+  const int64_t panels = ceil_div(N, kernels_->panel_columns);
+  const int64_t across = std::clamp<int64_t>(ceil_div(kManyTiles, down), 1, panels), group = ceil_div(panels, across);
+  parallel_.for_each(down * ceil_div(panels, group), [&](int64_t chunk, int worker) {
+    const int64_t m0 = chunk % down * rows, p0 = chunk / down * group;
+    multiply_tile(task, k0, n0, K, N, m0, std::min(task.M, m0 + rows), p0, std::min(panels, p0 + group), worker);
+  });
+}
+
+// Rows [m0, m1) and panels [p0, p1) of a part.
+void Products::multiply_tile(const Task& task, int64_t k0, int64_t n0, int64_t K, int64_t N, int64_t m0, int64_t m1,
+                             int64_t p0, int64_t p1, int worker) const {
+  const int64_t columns = kernels_->panel_columns, M = m1 - m0, first = n0 + p0 * columns;
+  const int64_t width = std::min(N, p1 * columns) - p0 * columns;
+  for (int64_t k = 0; k < K; k += kBlockK) {
+    const int64_t depth = std::min(kBlockK, K - k);
+    const float* a = task.a + m0 * task.a_row + (k0 + k) * task.a_column;
+    int64_t a_column = task.a_column;
+    if (task.a_row == 1) {  // columns of A lie far apart: bring them together
+      float* near = scratch(worker) + kBlockK * kPartColumns;
+      for (int64_t i = 0; i < depth; ++i)
+        std::memcpy(near + i * M, a + i * task.a_column, static_cast<size_t>(M) * sizeof(float));
+      a = near;
+      a_column = M;
+    }
+    const float* b = depth < kBlockK ? packed_panel(k, 0, N) + p0 * columns * depth : packed_panel(k, p0, N);
+    kernels_->product({.a = a,
+                       .a_row = task.a_row,
+                       .a_column = a_column,
+                       .b = b,
+                       .b_row = columns,
+                       .b_panel = columns * depth,
+                       .c = task.c + m0 * task.c_row + first,
+                       .c_row = task.c_row,
+                       .M = M,
+                       .N = width,
+                       .K = depth,
+                       .add = task.write == Write::add || k0 + k > 0});
+  }
+  if (task.bias == nullptr || k0 + K < task.K) return;
+  for (int64_t m = m0; m < m1; ++m)
+    kernels_->add_scaled(task.bias + first, 1.0f, width, task.c + m * task.c_row + first);
+}
+
+}  // namespace kinglet::train

@@ -1,0 +1,55 @@
+// f32 matrix products over all threads, in the three forms that a linear layer takes. The work is cut by the shapes alone,
+// so that results depend on no thread count.
+#pragma once
+
+#include <cstdint>
+
+#include "base/parallel.h"
+#include "host/memory.h"
+#include "train/kernels.h"
+#include "train/parameters.h"
+
+namespace kinglet::train {
+
+/// f32 rows of a slot, `stride` floats apart.
+struct Matrix {
+  float* data = nullptr;
+  int64_t stride = 0;
+  int64_t rows = 0, columns = 0;
+
+  float* row(int64_t i) const { return data + i * stride; }
+  Matrix rows_from(int64_t first, int64_t count) const { return {row(first), stride, count, columns}; }
+};
+
+enum class Write : uint8_t { store, add };
+
+class Products {
+ public:
+  static Result<Products> create(const GradientKernels& kernels, const Parallel& parallel, Ledger& ledger);
+
+  /// y (T, N) (=|+=) x (T, K) W^T + bias, W (N, K); bias may be null.
+  void forward(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const;
+  /// dx (T, K) (=|+=) dy (T, N) W.
+  void input_gradient(Matrix dy, const Parameter& w, Matrix dx, Write write) const;
+  /// dW (N, K) += dy^T (N, T) x (T, K).
+  void weight_gradient(Matrix dy, Matrix x, float* dw) const;
+
+ private:
+  struct Right;  // the operand B of a product, wherever it lies
+  struct Task;   // one product
+
+  void run(const Task& task) const;
+  void pack(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N) const;
+  void pack_chunk(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N, int64_t chunk, int worker) const;
+  void multiply(const Task& task, int64_t k0, int64_t n0, int64_t K, int64_t N) const;
+  void multiply_tile(const Task& task, int64_t k0, int64_t n0, int64_t K, int64_t N, int64_t m0, int64_t m1, int64_t p0,
+                     int64_t p1, int worker) const;
+  float* scratch(int worker) const;
+  const float* packed_panel(int64_t k, int64_t panel, int64_t N) const;
+
+  const GradientKernels* kernels_ = nullptr;
+  Parallel parallel_;
+  Block packed_, scratch_;
+};
+
+}  // namespace kinglet::train

@@ -1,0 +1,79 @@
+// One batch on its way through a tape: resolves operands to memory and runs the operators forward and backward. Internal
+// to train/; graph.h is the door.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "train/attention.h"
+#include "train/batch.h"
+#include "train/product.h"
+#include "train/rope_rows.h"
+#include "train/tape.h"
+
+namespace kinglet::train {
+
+/// What a graph has for every batch.
+struct WalkTools {
+  Program program;
+  Parameters* parameters = nullptr;
+  const KernelTable* kernels = nullptr;
+  const GradientKernels* gradients = nullptr;
+  Parallel parallel;
+  Products products;
+  RopeRows ropes;
+  Block attention;              ///< scratch of attention
+  std::vector<float> partials;  ///< sums over a chunk of rows each, of biases' and norms' gradients
+};
+
+struct Walk {
+  WalkTools& tools;
+  const Tape& tape;
+  const Placement& placement;
+  float* arena;
+  const Batch& batch;
+  std::span<const int32_t> outputs;  ///< (R) rows of the batch
+  Extents extents;
+  std::vector<float> row_weights{};  ///< (R) d loss / d negative log likelihood of each output row
+  std::vector<double> row_losses{};  ///< (R) negative log likelihood in nats
+
+  // The chunk of output rows that the head is at; outside the head, all of them.
+  int64_t chunk_first = 0, chunk_rows = 0;
+
+  /// Runs the trunk or the head's loop forward, the loss, and backward where asked.
+  void forward();
+  enum class Head : uint8_t { loss_only, backward };
+  void head(Head which);
+  void backward();
+
+  void run(const Action& action, Head which);
+  void run_forward(const Action& action);
+  void run_backward(const Action& action);
+  void run_loss(const Action& action, Head which);
+
+  const Step& step(const Action& action) const { return tools.program.steps[static_cast<size_t>(action.step)]; }
+  int64_t width(SlotId s) const { return tools.program.slots[static_cast<size_t>(s)].width; }
+  const Parameter& parameter(ParamId id) const { return (*tools.parameters)[id]; }
+  const float* values(ParamId id) const { return id == kNone ? nullptr : parameter(id).values.data(); }
+  /// The gradient of a parameter; null where it is frozen or absent.
+  float* gradient(ParamId id) const { return id == kNone ? nullptr : parameter(id).gradient.data(); }
+  Matrix matrix(Operand o, int64_t columns) const;
+  Matrix matrix(Operand o, SlotId s) const { return matrix(o, width(s)); }
+
+  static constexpr int64_t kRowChunk = 16;
+
+  /// f(row) over [0, n).
+  template <typename F>
+  void for_rows(int64_t n, F&& f) const {
+    tools.parallel.for_each(ceil_div(n, kRowChunk), [&](int64_t chunk, int) {
+      for (int64_t i = chunk * kRowChunk; i < std::min(n, (chunk + 1) * kRowChunk); ++i) f(i);
+    });
+  }
+  int64_t sequence_length(int64_t row) const {
+    const auto next = std::upper_bound(batch.starts.begin(), batch.starts.end(), static_cast<int32_t>(row));
+    return *next - *(next - 1);
+  }
+};
+
+}  // namespace kinglet::train

@@ -1,0 +1,122 @@
+// The operators forward, in f32.
+#include <cmath>
+#include <cstring>
+
+#include "train/walk.h"
+
+namespace kinglet::train {
+namespace {
+
+void run_embed(const Walk& w, const Step& s, Matrix out) {
+  const Parameter& table = w.parameter(s.weight);
+  w.for_rows(out.rows, [&](int64_t i) {
+    const auto id = static_cast<size_t>(w.batch.tokens[static_cast<size_t>(i)]);
+    const auto C = static_cast<size_t>(out.columns);
+    if (table.values.empty()) dequantize_row(table.dtype)(table.rows + id * table.row_bytes, out.columns, out.row(i));
+    else std::memcpy(out.row(i), table.values.data() + id * C, C * sizeof(float));
+  });
+}
+
+void run_norm(const Walk& w, const Step& s, Matrix x, Matrix out) {
+  const KernelTable& k = *w.tools.kernels;
+  const int64_t D = s.attr.heads > 0 ? s.attr.head_width : out.columns;
+  w.for_rows(out.rows, [&](int64_t i) {
+    for (int64_t c = 0; c < out.columns; c += D) {
+      if (s.op == Op::layer_norm)
+        k.layer_norm(x.row(i) + c, w.values(s.weight), w.values(s.bias), s.attr.eps, D, out.row(i) + c);
+      else k.rms_norm(x.row(i) + c, w.values(s.weight), s.attr.eps, D, out.row(i) + c);
+    }
+  });
+}
+
+void run_rope(const Walk& w, const Step& s, Matrix x, Matrix out) {
+  const KernelTable& k = *w.tools.kernels;
+  const auto turn = s.attr.interleaved ? k.rope_interleaved : k.rope_half;
+  w.for_rows(out.rows, [&](int64_t i) {
+    if (x.row(i) != out.row(i)) std::memcpy(out.row(i), x.row(i), static_cast<size_t>(out.columns) * sizeof(float));
+    const auto r = w.tools.ropes.row(s.attr.rope, w.batch.positions[static_cast<size_t>(i)], w.sequence_length(i));
+    turn(out.row(i), s.attr.heads, s.attr.head_width, s.attr.rotary, r.cos, r.sin);
+  });
+}
+
+using Gated = void (*)(const float* gate, const float* up, int64_t n, float* out);
+void run_gated(const Walk& w, Gated act, Matrix gate, Matrix up, Matrix out) {
+  w.for_rows(out.rows, [&](int64_t i) { act(gate.row(i), up.row(i), out.columns, out.row(i)); });
+}
+
+void run_select(const Walk& w, Matrix x, Matrix out) {
+  w.for_rows(out.rows, [&](int64_t i) {
+    std::memcpy(out.row(i), x.row(w.outputs[static_cast<size_t>(i)]), static_cast<size_t>(out.columns) * sizeof(float));
+  });
+}
+
+}  // namespace
+
+Matrix Walk::matrix(Operand o, int64_t columns) const {
+  if (!o.wanted()) return {};
+  const Buffer& b = tape.buffers[static_cast<size_t>(o.buffer)];
+  const int64_t first = b.extent == Extent::outputs ? chunk_first : 0;
+  const int64_t rows = b.extent == Extent::tokens ? extents.tokens : chunk_rows;
+  return {arena + placement.offsets[static_cast<size_t>(o.buffer)] + first * b.width + o.column, b.width, rows,
+          columns};
+}
+
+void Walk::run_forward(const Action& action) {
+  const Step& s = step(action);
+  const KernelTable& k = *tools.kernels;
+  const Matrix x = s.in[0] == kNone ? Matrix{} : matrix(action.in[0], s.in[0]);
+  const Matrix y = s.in[1] == kNone ? Matrix{} : matrix(action.in[1], s.in[1]);
+  const Matrix out = matrix(action.out, s.out);
+  switch (s.op) {
+    case Op::embed:
+      return run_embed(*this, s, out);
+    case Op::rms_norm:
+    case Op::layer_norm:
+      return run_norm(*this, s, x, out);
+    case Op::linear:
+      return tools.products.forward(x, parameter(s.weight), values(s.bias), out,
+                                    action.accumulate ? Write::add : Write::store);
+    case Op::rope:
+      return run_rope(*this, s, x, out);
+    case Op::attention:
+      return AttentionWalk(*tools.gradients, tools.parallel, s.attr, batch.starts)
+          .forward(x, y, matrix(action.in[2], s.in[2]), out, matrix({action.log_sums, 0}, s.attr.heads),
+                   reinterpret_cast<float*>(tools.attention.data()));
+    case Op::silu_mul:
+      return run_gated(*this, k.silu_mul, x, y, out);
+    case Op::gelu_tanh_mul:
+      return run_gated(*this, k.gelu_tanh_mul, x, y, out);
+    case Op::gelu_mul:
+      return run_gated(*this, k.gelu_mul, x, y, out);
+    case Op::add:
+      return for_rows(out.rows, [&](int64_t i) { k.add(x.row(i), y.row(i), out.columns, out.row(i)); });
+    case Op::scale:
+      return for_rows(out.rows, [&](int64_t i) { k.scale(x.row(i), s.attr.factor, out.columns, out.row(i)); });
+    case Op::softcap:
+      return for_rows(out.rows, [&](int64_t i) { k.softcap(x.row(i), s.attr.softcap, out.columns, out.row(i)); });
+    case Op::select:
+      return run_select(*this, x, out);
+  }
+}
+
+// Cross-entropy of a chunk of logits (rows, V), and its gradient in their place or in one of its own.
+void Walk::run_loss(const Action& action, Head which) {
+  const int64_t V = width(tools.program.logits);
+  const Matrix logits = matrix(action.out, V), gradient = matrix(action.d_out, V);
+  const bool backward = which == Head::backward && gradient.data != nullptr;
+  tools.parallel.for_each(logits.rows, [&](int64_t i, int) {
+    const auto at = static_cast<size_t>(chunk_first + i);
+    const int32_t target = batch.targets[static_cast<size_t>(outputs[at])];
+    float most = 0, sum = 0;
+    tools.gradients->sum_exp(logits.row(i), V, &most, &sum);
+    const double log_sum = double{most} + std::log(double{sum});
+    row_losses[at] = log_sum - double{logits.row(i)[target]};
+    if (!backward) return;
+    float* d = gradient.row(i);
+    if (d != logits.row(i)) std::memcpy(d, logits.row(i), static_cast<size_t>(V) * sizeof(float));
+    tools.gradients->scaled_exp(d, V, static_cast<float>(log_sum), row_weights[at]);
+    d[target] -= row_weights[at];
+  });
+}
+
+}  // namespace kinglet::train
