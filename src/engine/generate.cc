@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "engine/stop_strings.h"
 #include "host/error.h"
 
 namespace kinglet {
@@ -15,20 +14,12 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 // What one call of generate() works on.
 struct Run {
   Session& session;
-  const Tokenizer& tokenizer;
-  const GenerateOptions& options;
   const GenerateCallbacks& callbacks;
-  Sampler sampler;
-  StopStrings stops;
-  StreamDecoder decoder;
+  AnswerStream stream;
   Generation out{};
 
   Status read_prompt(std::span<const TokenId> prompt);
   Status answer();
-  bool is_end(TokenId id) const {
-    const auto ends = tokenizer.end_tokens();
-    return std::find(ends.begin(), ends.end(), id) != ends.end();
-  }
   bool show(std::string_view text) {
     out.text += text;
     return text.empty() || !callbacks.on_text || callbacks.on_text(text);
@@ -57,15 +48,11 @@ Status Run::read_prompt(std::span<const TokenId> prompt) {
 }
 
 std::optional<Finish> Run::take(TokenId id) {
-  if (is_end(id)) return Finish::end;
-  ++out.answer_tokens;
-  const bool wanted = show(stops.push(decoder.push(id)));
-  if (stops.stopped()) {
-    out.stop = stops.found();
-    return Finish::stop;
-  }
+  const bool wanted = show(stream.push(id));
+  const std::optional<Finish> finish = stream.finish();
+  if (finish == Finish::end || finish == Finish::stop) return finish;
   if (!wanted || (callbacks.keep_going && !callbacks.keep_going())) return Finish::cancelled;
-  if (out.answer_tokens == options.max_tokens) return Finish::length;
+  if (finish) return finish;
   if (session.length() == session.runner().context()) return Finish::context;
   return std::nullopt;
 }
@@ -74,54 +61,25 @@ Status Run::answer() {
   const auto start = Clock::now();
   std::optional<Finish> finish;
   while (!finish) {
-    KL_ASSIGN(const TokenId id, sampler.sample(session.next_logits(), session.tokens()));
-    if (out.answer_tokens == 0) out.first_seconds = out.prompt_seconds + seconds_since(start);
+    KL_ASSIGN(const TokenId id, stream.choose(session.next_logits(), session.tokens()));
+    if (stream.tokens() == 0) out.first_seconds = out.prompt_seconds + seconds_since(start);
     finish = take(id);
     if (!finish) KL_TRY(session.append({&id, 1}));
   }
   out.finish = *finish;
-  if (out.finish != Finish::stop) {
-    std::string rest = stops.push(decoder.flush());
-    if (!stops.stopped()) rest += stops.flush();
-    show(rest);
-  }
+  out.stop = stream.stop_text();
+  out.answer_tokens = stream.tokens();
+  show(stream.flush());
   out.answer_seconds = seconds_since(start);
   return ok_status();
 }
 
 }  // namespace
 
-std::string_view name(Finish finish) {
-  switch (finish) {
-    case Finish::end:
-      return "end";
-    case Finish::length:
-      return "length";
-    case Finish::stop:
-      return "stop";
-    case Finish::context:
-      return "context";
-    case Finish::cancelled:
-      return "cancelled";
-  }
-  return "";
-}
-
 Result<Generation> generate(Session& session, const Tokenizer& tokenizer, std::span<const TokenId> prompt,
                             const GenerateOptions& options, const GenerateCallbacks& callbacks) {
-  if (options.max_tokens < 0) {
-    return error(Code::invalid_argument, "max_tokens is {}; it must be 0 (no limit) or more", options.max_tokens);
-  }
-  const auto vocab_size = static_cast<int32_t>(session.runner().model().hyper().V);
-  KL_ASSIGN(Sampler sampler, Sampler::create(options.sampling, vocab_size));
-  KL_ASSIGN(StopStrings stops, StopStrings::create(options.stops));
-  Run run{session,
-          tokenizer,
-          options,
-          callbacks,
-          std::move(sampler),
-          std::move(stops),
-          StreamDecoder(tokenizer, SpecialTokens::as_text, options.start)};
+  KL_ASSIGN(AnswerStream stream, AnswerStream::create(tokenizer, options, session.runner().model().hyper().V));
+  Run run{session, callbacks, std::move(stream)};
   const auto start = Clock::now();
   const Status status = run.read_prompt(prompt);
   run.out.prompt_seconds = seconds_since(start);

@@ -7,29 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/sampler.h"
+#include "engine/answer_stream.h"
 #include "engine/session.h"
 
 namespace kinglet {
-
-struct GenerateOptions {
-  SamplingOptions sampling;
-  int64_t max_tokens = 0;          ///< most tokens of an answer; 0: until something else ends it
-  std::vector<std::string> stops;  ///< texts that end the answer and are not part of it
-  /// The answer goes on with the prompt's text, rather than being a text of its own: a SentencePiece vocabulary's first
-  /// space belongs to it then.
-  StreamStart start = StreamStart::new_text;
-};
-
-/// Why an answer ended.
-enum class Finish : uint8_t {
-  end,        ///< the model ended it
-  length,     ///< max_tokens
-  stop,       ///< a stop text
-  context,    ///< the context is full
-  cancelled,  ///< a callback said so
-};
-std::string_view name(Finish finish);
 
 struct GenerateCallbacks {
   /// Gets each piece of the answer as it comes: whole characters, never empty. False cancels.

@@ -1,0 +1,257 @@
+#include "engine/scheduler.h"
+
+#include <future>
+
+#include "engine/generate.h"
+#include "engine/testing.h"
+
+namespace kinglet {
+namespace {
+
+/// Collects what one request was answered.
+class Collector : public AnswerSink {
+ public:
+  struct Answer {
+    std::string text;
+    std::vector<TokenId> ids;
+    std::vector<AnswerToken> tokens;
+    Finish finish = Finish::cancelled;
+    std::string stop;
+  };
+  void on_token(int32_t choice, AnswerToken token) override {
+    Answer& answer = answers[choice];
+    answer.text += token.text;
+    answer.ids.push_back(token.id);
+    answer.tokens.push_back(std::move(token));
+    if (after_token) after_token();
+  }
+  void on_finish(int32_t choice, Finish finish, std::string rest, std::string_view stop) override {
+    answers[choice].text += rest;
+    answers[choice].finish = finish;
+    answers[choice].stop = stop;
+  }
+  void on_done(const Status& status, const RequestUsage& u) override {
+    usage = u;
+    done.set_value(status);
+  }
+  Status wait() { return done.get_future().get(); }
+
+  std::map<int32_t, Answer> answers;
+  RequestUsage usage;
+  std::function<void()> after_token;
+  std::promise<Status> done;
+};
+
+class SchedulerTest : public TinyModel {
+ protected:
+  std::vector<TokenId> encode(std::string_view text) const { return tokenizer_->encode(text); }
+  static GenerateOptions wild(uint64_t seed, int64_t max_tokens) {
+    GenerateOptions options{.max_tokens = max_tokens};
+    options.sampling = {.temperature = 2, .top_k = 0, .top_p = 1, .min_p = 0, .seed = seed};
+    options.sampling.logit_bias[2] = -std::numeric_limits<float>::infinity();  // no end
+    return options;
+  }
+  static GenerateOptions greedy(int64_t max_tokens) {
+    GenerateOptions options{.max_tokens = max_tokens};
+    options.sampling.temperature = 0;
+    return options;
+  }
+  Generation expected(std::string_view prompt, const GenerateOptions& options) {
+    Session session(*runner_);
+    auto answer = generate(session, *tokenizer_, encode(prompt), options);
+    EXPECT_TRUE(answer.ok()) << answer.status().text();
+    return *std::move(answer);
+  }
+  std::unique_ptr<Scheduler> scheduler(SchedulerOptions options = {.parallel = 4, .chunk = 8}) {
+    auto made = Scheduler::create(*runner_, *tokenizer_, options);
+    EXPECT_TRUE(made.ok()) << made.status().text();
+    return *std::move(made);
+  }
+  std::shared_ptr<Collector> submit(Scheduler& scheduler, std::string_view prompt, const GenerateOptions& options,
+                                    int32_t choices = 1) {
+    auto sink = std::make_shared<Collector>();
+    auto ticket = scheduler.submit({.prompt = encode(prompt), .options = options, .choices = choices, .sink = sink});
+    EXPECT_TRUE(ticket.ok()) << ticket.status().text();
+    return sink;
+  }
+};
+
+constexpr RunnerOptions kSmall{.context = 400, .batch_tokens = 16, .outputs = 4};
+
+// Whatever runs beside it, however its prompt was cut and whatever it shares with others.
+TEST_F(SchedulerTest, AnswersAreThoseOfGenerate) {
+  for (const char* model : {"qwen2.5", "gemma-3", "mistral-7b-v0.1", "phi-3-mini-128k"}) {
+    const std::string path = std::string(KINGLET_SHARED_DIR) + "/fixtures/models/" + model;
+    if (!std::filesystem::exists(path)) continue;
+    open(model, kSmall);
+    const std::string shared =
+        "A beginning that all of them share, longer than a window and than a page of keys and values. ";
+    std::vector<std::pair<std::string, GenerateOptions>> requests;
+    for (uint64_t i = 0; i < 12; ++i) {
+      std::string prompt = i % 4 == 3 ? "x" : shared + std::string(i * 7, static_cast<char>('a' + i));
+      if (i == 7) prompt = requests[4].first;
+      requests.emplace_back(prompt, i % 2 == 0 ? greedy(10 + static_cast<int64_t>(i)) : wild(i, 20));
+    }
+    std::vector<Generation> wanted;
+    for (const auto& [prompt, options] : requests) wanted.push_back(expected(prompt, options));
+    auto running = scheduler();
+    std::vector<std::shared_ptr<Collector>> sinks;
+    for (const auto& [prompt, options] : requests) sinks.push_back(submit(*running, prompt, options));
+    for (size_t i = 0; i < sinks.size(); ++i) {
+      const Status status = sinks[i]->wait();
+      ASSERT_TRUE(status.ok()) << status.text();
+      EXPECT_EQ(sinks[i]->answers[0].text, wanted[i].text) << model << " " << i;
+      EXPECT_EQ(sinks[i]->answers[0].finish, wanted[i].finish);
+      EXPECT_EQ(sinks[i]->usage.answer_tokens, wanted[i].answer_tokens);
+      EXPECT_EQ(sinks[i]->usage.prompt_tokens, wanted[i].prompt_tokens);
+    }
+    EXPECT_GT(running->stats().cached_tokens, 5 * shared.size()) << model << ": evaluated once for all";
+  }
+}
+
+TEST_F(SchedulerTest, AConversationsNextTurnEvaluatesWhatIsNew) {
+  for (const char* model : {"qwen2.5", "gemma-3"}) {
+    open(model, kSmall);
+    auto running = scheduler();
+    const std::string first = "A question that is long enough to leave the windows of some layers far behind it.";
+    const auto one = submit(*running, first, wild(1, 20));
+    ASSERT_TRUE(one->wait().ok());
+    EXPECT_EQ(one->usage.cached_tokens, 0);
+    const auto again = submit(*running, first, wild(1, 20));
+    ASSERT_TRUE(again->wait().ok());
+    EXPECT_EQ(again->usage.cached_tokens, static_cast<int64_t>(first.size()) - 1);
+    EXPECT_EQ(again->answers[0].text, one->answers[0].text);
+
+    std::vector<TokenId> next = encode(first);
+    next.insert(next.end(), one->answers[0].ids.begin(), one->answers[0].ids.end());
+    const auto held = static_cast<int64_t>(next.size()) - 1;  // the last token of an answer is not evaluated
+    for (const TokenId id : encode(" And then?")) next.push_back(id);
+    auto sink = std::make_shared<Collector>();
+    ASSERT_TRUE(running->submit({.prompt = next, .options = wild(2, 9), .sink = sink}).ok());
+    ASSERT_TRUE(sink->wait().ok());
+    EXPECT_EQ(sink->usage.cached_tokens, held) << model;
+    running.reset();
+    Session session(*runner_);
+    EXPECT_EQ(sink->answers[0].text, generate(session, *tokenizer_, next, wild(2, 9))->text) << model;
+  }
+}
+
+TEST_F(SchedulerTest, ChoicesAreThoseOfTheirSeeds) {
+  open("qwen2.5", kSmall);
+  std::vector<std::string> wanted;
+  for (uint64_t i = 0; i < 3; ++i) wanted.push_back(expected("Hello", wild(5 + i, 12)).text);
+  auto running = scheduler();
+  const auto sink = submit(*running, "Hello", wild(5, 12), 3);
+  ASSERT_TRUE(sink->wait().ok());
+  for (int32_t i = 0; i < 3; ++i) EXPECT_EQ(sink->answers[i].text, wanted[static_cast<size_t>(i)]);
+  EXPECT_EQ(sink->usage.answer_tokens, 36);
+}
+
+TEST_F(SchedulerTest, MemoryThatRunsOutDelaysAndChangesNothing) {
+  open("qwen2.5", kSmall);
+  std::vector<std::string> wanted;
+  for (uint64_t i = 0; i < 4; ++i) wanted.push_back(expected("Prompt " + std::to_string(i), wild(i, 300)).text);
+  // Nothing is left in the ledger, and of the pages that there are another sequence takes all but 8 for each layer: one answer
+  // needs 5.
+  ASSERT_TRUE(ledger_.reserve(MemoryUse::other, ledger_.limit() - ledger_.total()).ok());
+  KvPool& pool = runner_->kv_pool();
+  const auto layers = static_cast<int64_t>(pool.windows().size());
+  const auto pages = static_cast<int64_t>(pool.bytes() / (pool.shape().page_bytes() + 64));
+  KvSequence hoard = runner_->new_sequence();
+  ASSERT_TRUE(hoard.prepare((pages / layers - 8) * kPageTokens).ok());
+  auto running = scheduler();
+  std::vector<std::shared_ptr<Collector>> sinks;
+  for (uint64_t i = 0; i < 4; ++i) sinks.push_back(submit(*running, "Prompt " + std::to_string(i), wild(i, 300)));
+  for (size_t i = 0; i < 4; ++i) {
+    const Status status = sinks[i]->wait();
+    ASSERT_TRUE(status.ok()) << status.text();
+    EXPECT_EQ(sinks[i]->answers[0].text, wanted[i]);
+  }
+  EXPECT_GT(running->stats().preemptions, 0u);
+  running.reset();
+}
+
+TEST_F(SchedulerTest, LogProbabilitiesAreTheModels) {
+  open("qwen2.5", kSmall);
+  auto running = scheduler();
+  auto sink = std::make_shared<Collector>();
+  ASSERT_TRUE(
+      running
+          ->submit({.prompt = encode("Hello"), .options = greedy(3), .top_logprobs = 4, .logprobs = true, .sink = sink})
+          .ok());
+  ASSERT_TRUE(sink->wait().ok());
+  running.reset();
+  Session session(*runner_);
+  ASSERT_TRUE(session.append(encode("Hello")).ok());
+  ASSERT_FALSE(sink->answers[0].tokens.empty());
+  const AnswerToken& token = sink->answers[0].tokens[0];
+  EXPECT_EQ(token.log_probability, log_probability(session.next_logits(), token.id));
+  ASSERT_EQ(token.most_probable.size(), 4u);
+  EXPECT_EQ(token.most_probable[0].id, token.id);
+}
+
+TEST_F(SchedulerTest, CancelsAnswersAndWhatWaits) {
+  open("qwen2.5", kSmall);
+  auto running = scheduler({.parallel = 1, .chunk = 8});
+  auto sink = std::make_shared<Collector>();
+  std::promise<std::shared_ptr<Ticket>> handed;
+  auto ticket_there = handed.get_future().share();
+  sink->after_token = [&] {
+    if (sink->answers[0].ids.size() == 3) ticket_there.get()->cancel();
+  };
+  auto ticket = running->submit({.prompt = encode("Hello"), .options = wild(1, 0), .sink = sink});
+  ASSERT_TRUE(ticket.ok());
+  const auto behind = std::make_shared<Collector>();
+  auto waiting = running->submit({.prompt = encode("Hello"), .options = wild(1, 0), .sink = behind});
+  ASSERT_TRUE(waiting.ok());
+  (*waiting)->cancel();
+  EXPECT_EQ(behind->wait().code(), Code::cancelled);
+  EXPECT_TRUE(behind->answers.empty());
+  handed.set_value(*ticket);
+  EXPECT_EQ(sink->wait().code(), Code::cancelled);
+  EXPECT_EQ(sink->answers[0].ids.size(), 3u);
+  EXPECT_EQ(sink->answers[0].finish, Finish::cancelled);
+}
+
+TEST_F(SchedulerTest, AFullContextEndsTheAnswer) {
+  open("qwen2.5", {.context = 20, .batch_tokens = 16, .outputs = 4});
+  auto running = scheduler();
+  const auto sink = submit(*running, "Hello", wild(1, 0));
+  ASSERT_TRUE(sink->wait().ok());
+  EXPECT_EQ(sink->answers[0].finish, Finish::context);
+  EXPECT_EQ(sink->answers[0].ids.size(), 16u);
+}
+
+TEST_F(SchedulerTest, StoppingEndsEverything) {
+  open("qwen2.5", kSmall);
+  auto running = scheduler({.parallel = 1, .chunk = 8});
+  const auto first = submit(*running, "Hello", wild(1, 0)), second = submit(*running, "Hello", wild(1, 0));
+  running->stop();
+  EXPECT_EQ(first->wait().code(), Code::cancelled);
+  EXPECT_EQ(second->wait().code(), Code::cancelled);
+  EXPECT_EQ(running->submit({.prompt = encode("x"), .sink = first}).status().code(), Code::cancelled);
+}
+
+TEST_F(SchedulerTest, RefusesWhatItCannotDo) {
+  open("qwen2.5", kSmall);
+  auto running = scheduler({.parallel = 1, .queue = 1});
+  const auto sink = std::make_shared<Collector>();
+  const auto refusal = [&](std::vector<TokenId> prompt, int32_t choices = 1, std::vector<std::string> stops = {}) {
+    Request request;
+    request.prompt = std::move(prompt);
+    request.choices = choices;
+    request.options.stops = std::move(stops);
+    request.sink = sink;
+    return running->submit(std::move(request)).status().code();
+  };
+  EXPECT_EQ(refusal({}), Code::invalid_argument);
+  EXPECT_EQ(refusal({-1}), Code::invalid_argument);
+  EXPECT_EQ(refusal({1 << 20}), Code::invalid_argument);
+  EXPECT_EQ(refusal({5}, 2), Code::invalid_argument);
+  EXPECT_EQ(refusal(std::vector<TokenId>(401, 5)), Code::out_of_range);
+  EXPECT_EQ(refusal({5}, 1, {""}), Code::invalid_argument);
+  EXPECT_FALSE(Scheduler::create(*runner_, *tokenizer_, {.parallel = 5}).ok());
+}
+
+}  // namespace
+}  // namespace kinglet
