@@ -7,11 +7,11 @@
 #include "cli/load_model.h"
 #include "cli/sampling_options.h"
 #include "cli/template_option.h"
-#include "engine/chat.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "host/interrupt.h"
 #include "host/terminal.h"
+#include "tokenizer/chat_format.h"
 
 namespace kinglet::cli {
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "engine/chat.h"
 #include "engine/generate.h"
+#include "tokenizer/chat_format.h"
 
 namespace kinglet {
 

@@ -38,7 +38,7 @@ class Tokenizer {
   std::vector<TokenId> encode(std::string_view text, SpecialTokens special = SpecialTokens::as_text) const;
 
   /// encode(text, parse), but for control tokens whose text lies across one of `seams` (ascending byte offsets): those are
-  /// text. A chat template's own special tokens are told from those in the messages this way (engine/chat.h).
+  /// text. A chat template's own special tokens are told from those in the messages this way (tokenizer/chat_format.h).
   std::vector<TokenId> encode(std::string_view text, std::span<const size_t> seams) const;
   /// Byte offsets in `text` at which the text of a control token begins; they may overlap.
   std::vector<size_t> control_places(std::string_view text) const;

@@ -23,6 +23,12 @@ struct Conversation {
   void add(std::string_view role, std::string_view content);
 };
 
+/// A conversation as text. No control token is recognized across a seam.
+struct RenderedChat {
+  std::string text;
+  std::vector<size_t> seams;  ///< ascending byte offsets
+};
+
 /// How one model writes a conversation.
 ///
 /// Special tokens come from the template only. The same texts inside messages, tools or variables ("<|im_end|>" in a
@@ -37,10 +43,18 @@ class ChatFormat {
   /// template. Errors: not_found where there is no template, with what to do; and those of ChatTemplate::compile.
   static Result<ChatFormat> create(const Tokenizer& tokenizer, ChatSource source);
 
-  /// Tokens of the whole conversation. BOS comes first where the model wants one, and once: a template that writes it
-  /// is not helped. Errors: those of ChatTemplate::render (the template's own refusals among them); invalid_argument
-  /// for a conversation that uses all 32 noncharacters.
+  /// The conversation as the template writes it. Errors: those of ChatTemplate::render (the template's own refusals
+  /// among them); invalid_argument for a conversation that uses all 32 noncharacters.
+  Result<RenderedChat> render(const Conversation& conversation) const;
+
+  /// Tokens of what was rendered. BOS comes first where the model wants one, and once: a template that writes it is not
+  /// helped.
+  std::vector<TokenId> encode(const RenderedChat& chat) const;
+
+  /// encode(render(conversation)).
   Result<std::vector<TokenId>> prompt(const Conversation& conversation) const;
+
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
 
  private:
   ChatFormat(const Tokenizer& tokenizer, ChatSource source, ChatTemplate chat_template,

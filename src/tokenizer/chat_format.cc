@@ -1,4 +1,4 @@
-#include "engine/chat.h"
+#include "tokenizer/chat_format.h"
 
 #include <algorithm>
 #include <ctime>
@@ -63,17 +63,27 @@ Result<ChatFormat> ChatFormat::create(const Tokenizer& tokenizer, ChatSource sou
   return ChatFormat(tokenizer, std::move(source), std::move(chat_template), std::move(for_tools));
 }
 
-Result<std::vector<TokenId>> ChatFormat::prompt(const Conversation& conversation) const {
+Result<RenderedChat> ChatFormat::render(const Conversation& conversation) const {
   Json variables = variables_of(conversation);
   KL_ASSIGN(const std::string mark, unused_mark(variables));
   put_marks(variables, mark);
   variables = source_.with_special(std::move(variables));  // unmarked: these are the template's own
   const ChatTemplate& used = for_tools_ && variables.contains("tools") ? *for_tools_ : template_;
-  KL_ASSIGN(std::string text, used.render(variables, conversation.now.value_or(std::time(nullptr))));
-  const std::vector<size_t> seams = take_marks(text, mark);
-  std::vector<TokenId> ids = tokenizer_->encode(text, seams);
+  RenderedChat chat;
+  KL_ASSIGN(chat.text, used.render(variables, conversation.now.value_or(std::time(nullptr))));
+  chat.seams = take_marks(chat.text, mark);
+  return chat;
+}
+
+std::vector<TokenId> ChatFormat::encode(const RenderedChat& chat) const {
+  std::vector<TokenId> ids = tokenizer_->encode(chat.text, chat.seams);
   begin_with_bos(*tokenizer_, ids);
   return ids;
+}
+
+Result<std::vector<TokenId>> ChatFormat::prompt(const Conversation& conversation) const {
+  KL_ASSIGN(const RenderedChat chat, render(conversation));
+  return encode(chat);
 }
 
 Json ChatFormat::variables_of(const Conversation& conversation) const {
