@@ -14,7 +14,7 @@ Result<ParamRows> ParamRows::open(const Checkpoint& source, const ParamInfo& par
   if (from == to) return out;
   if (param.interleaved_heads > 0) {
     out.head_rows_ = param.shape.rows() / param.interleaved_heads;
-    out.to_interleaved_ = to == Layout::gguf;
+    out.order_ = to == Layout::gguf ? RowOrder::interleaved : RowOrder::halves;
   }
   if (param.plus_one) out.shift_ = to == Layout::gguf ? 1.0f : -1.0f;
   return out;
@@ -22,11 +22,8 @@ Result<ParamRows> ParamRows::open(const Checkpoint& source, const ParamInfo& par
 
 ParamRows ParamRows::plain(const TensorView& tensor) { return ParamRows(tensor); }
 
-/// Interleaved order lists the pairs that rope turns together (0, D/2, 1, D/2 + 1, ...); the other order lists halves.
 int64_t ParamRows::source_row(int64_t row) const {
-  if (head_rows_ == 0) return row;
-  const int64_t head = row / head_rows_ * head_rows_, r = row % head_rows_, half = head_rows_ / 2;
-  return head + (to_interleaved_ ? r % 2 * half + r / 2 : r % half * 2 + r / half);
+  return head_rows_ == 0 ? row : kinglet::source_row(row, head_rows_, order_);
 }
 
 void ParamRows::convert_row(const std::byte* in, std::byte* out, std::vector<float>& values, DequantizeRow dequantize,

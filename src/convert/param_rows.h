@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "arch/model_spec.h"
+#include "arch/row_order.h"
 #include "kernels/kernels.h"
 
 namespace kinglet::convert {
@@ -36,9 +37,9 @@ class ParamRows {
                    QuantizeRow quantize) const;
 
   TensorView tensor_;
-  int64_t head_rows_ = 0;  ///< > 0: rows of one head, which are reordered
-  bool to_interleaved_ = false;
-  float shift_ = 0;  ///< added to every value
+  int64_t head_rows_ = 0;              ///< > 0: rows of one head, which are reordered
+  RowOrder order_ = RowOrder::halves;  ///< of what is written
+  float shift_ = 0;                    ///< added to every value
 };
 
 }  // namespace kinglet::convert

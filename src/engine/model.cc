@@ -26,8 +26,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& path, const ModelO
   KL_ASSIGN(model->kernels_, choose_kernels(options.kernels));
   KL_ASSIGN(model->spec_, read_model_spec(model->checkpoint_));
   for (const AdapterChoice& choice : options.adapters) {
-    KL_ASSIGN(Adapter adapter,
-              read_adapter(choice.path, model->spec_.program, model->checkpoint_.kind(), choice.weight));
+    KL_ASSIGN(Adapter adapter, read_adapter(choice.path, model->spec_, model->checkpoint_, choice.weight));
     model->adapters_.push_back(std::make_unique<Adapter>(std::move(adapter)));
     KL_TRY(apply_adapter(model->spec_.program, *model->adapters_.back()));
   }

@@ -60,7 +60,7 @@ struct Model {
     ASSERT_TRUE(read.ok()) << read.status().text();
     spec = *std::move(read);
     if (adapter_name.empty()) return;
-    auto adapted = read_adapter(kFixtures + adapter_name, spec.program, checkpoint->kind(), 1.0f);
+    auto adapted = read_adapter(kFixtures + adapter_name, spec, *checkpoint, 1.0f);
     ASSERT_TRUE(adapted.ok()) << adapted.status().text();
     adapter.emplace(*std::move(adapted));
     ASSERT_TRUE(apply_adapter(spec.program, *adapter).ok());
