@@ -82,10 +82,13 @@ struct Graph::Impl {
     }
     KL_TRY(reserve(arena, placements[which].floats));
     int64_t scratch = 0;
-    for (const Step& s : tools.program.steps)
+    for (const Step& s : tools.program.steps) {
+      if (s.op == Op::linear && tools.products.reads_int8((*tools.parameters)[s.weight]))
+        KL_TRY(tools.products.reserve(batch.size(), tools.program.params[static_cast<size_t>(s.weight)].shape[1]));
       if (s.op == Op::attention)
         scratch = std::max(
             scratch, AttentionWalk::scratch_floats(*tools.gradients, s.attr, batch.starts, tools.parallel.workers));
+    }
     KL_TRY(reserve(tools.attention, scratch));
     tools.ropes.prepare(tools.program, batch, tools.parallel);
     Walk walk{.tools = tools,
@@ -118,9 +121,12 @@ Result<Graph> Graph::create(const ProgramStorage& program, Parameters& parameter
     return error(Code::invalid_argument, "no kernels named '{}' on this processor", options.kernels);
   if (parameters.all().size() != program.params.size())
     return Status(Code::invalid_argument, "the parameters are of another program");
+  for (const Parameter& p : parameters.all())
+    if (p.panels != nullptr && std::string_view(p.packing) != tools.kernels->packing)
+      return error(Code::invalid_argument, "{} is packed for other kernels than '{}'", p.name, tools.kernels->name);
   tools.gradients = &gradient_kernels(tools.kernels->name);
   tools.parallel = options.parallel;
-  KL_ASSIGN(tools.products, Products::create(*tools.gradients, options.parallel, ledger));
+  KL_ASSIGN(tools.products, Products::create(*tools.kernels, *tools.gradients, options.parallel, ledger));
   impl->ledger = &ledger;
   std::vector<uint8_t> trained;
   for (const Parameter& p : parameters.all()) trained.push_back(p.trained() ? 1 : 0);

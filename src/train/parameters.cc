@@ -6,7 +6,6 @@
 
 #include "arch/model_spec.h"
 #include "host/error.h"
-#include "kernels/kernels.h"
 
 namespace kinglet::train {
 namespace {
@@ -119,7 +118,52 @@ Result<Parameters> Parameters::load(const Checkpoint& checkpoint, const ProgramS
     p.rows = tensor.data.data();
     p.row_bytes = *kinglet::row_bytes(tensor.dtype, static_cast<uint64_t>(info.shape[1]));  // the reader has checked it
   }
+  if (options.frozen == FrozenForm::as_stored) KL_TRY(out.pack(program, options, ledger));
   return out;
+}
+
+// Quantized matrices that products read become panels; those that embeddings read stay in the map as well.
+Status Parameters::pack(const ProgramStorage& program, const ParameterOptions& options, Ledger& ledger) {
+  const KernelTable& kernels = options.kernels != nullptr ? *options.kernels : *find_kernels("");
+  std::vector<uint8_t> multiplied(parameters_.size(), 0), embedded(parameters_.size(), 0);
+  for (const Step& s : program.steps) {
+    if (s.op == Op::linear) multiplied[static_cast<size_t>(s.weight)] = 1;
+    if (s.op == Op::embed) embedded[static_cast<size_t>(s.weight)] = 1;
+  }
+  const auto packs = [&](size_t i) {
+    const Parameter& p = parameters_[i];
+    return p.rows != nullptr && is_quantized(p.dtype) && multiplied[i] != 0 &&
+           kernels.weights[static_cast<size_t>(p.dtype)].matmul != nullptr;
+  };
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < parameters_.size(); ++i)
+    if (packs(i) && !kernels.weights[static_cast<size_t>(parameters_[i].dtype)].canonical)
+      bytes += static_cast<uint64_t>(ceil_div<int64_t>(parameters_[i].shape[0], kPanelRows)) *
+               round_up<size_t>(parameters_[i].panel_bytes(), 64);
+  KL_ASSIGN(panels_, Block::allocate(bytes, MemoryUse::packed_weights, ledger));
+  std::byte* next = panels_.data();
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!packs(i)) continue;
+    Parameter& p = parameters_[i];
+    const WeightKernels& k = kernels.weights[static_cast<size_t>(p.dtype)];
+    p.packing = kernels.packing;
+    if (k.canonical) {
+      p.panels = p.rows;
+      continue;
+    }
+    const int64_t N = p.shape[0], K = p.shape[1], panels = ceil_div<int64_t>(N, kPanelRows);
+    options.parallel.for_each(panels, [&](int64_t panel, int) {
+      const int64_t row = panel * kPanelRows;
+      k.pack(p.rows + static_cast<size_t>(row) * p.row_bytes, p.row_bytes,
+             static_cast<int>(std::min<int64_t>(kPanelRows, N - row)), K,
+             next + static_cast<size_t>(panel) * p.panel_bytes());
+    });
+    p.panels = next;
+    next += static_cast<size_t>(panels) * round_up<size_t>(p.panel_bytes(), 64);
+    forget_pages({p.rows, static_cast<size_t>(N) * p.row_bytes});
+    if (embedded[i] == 0) p.rows = nullptr;
+  }
+  return ok_status();
 }
 
 Result<Parameters> Parameters::random(const ProgramStorage& program, uint64_t seed, Ledger& ledger) {

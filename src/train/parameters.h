@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "formats/checkpoint.h"
 #include "host/memory.h"
+#include "kernels/kernels.h"
 
 namespace kinglet::train {
 
@@ -21,11 +22,15 @@ struct Parameter {
   bool decay = false;         ///< matrices; not norms and biases
   /// What weight decay pulls towards: 1 for norms that are held as 1 + w (Gemma; Hugging Face stores value - origin), else 0.
   float origin = 0;
-  /// A frozen matrix as stored: rows of `dtype`, row_bytes apart.
+  /// A frozen matrix held as stored: rows of `dtype` in the checkpoint's map, row_bytes apart, and where the kernels multiply
+  /// that type as int8 its panels (kernels/kernels.h).
   DType dtype = DType::f32;
   const std::byte* rows = nullptr;
   size_t row_bytes = 0;
+  const std::byte* panels = nullptr;
+  const char* packing = "";  ///< of the panels (KernelTable::packing)
 
+  size_t panel_bytes() const { return row_bytes * kPanelRows; }
   int64_t count() const { return *shape.count(); }
   bool trained() const { return !gradient.empty(); }
 };
@@ -40,17 +45,20 @@ enum class Trained : uint8_t {
 /// How frozen matrices are held.
 enum class FrozenForm : uint8_t {
   f32,
-  as_stored,  ///< in the checkpoint's map, multiplied tile by tile; the checkpoint must live as long
+  as_stored,  ///< never expanded: quantized ones packed for the int8 kernels, the rest in the checkpoint's map
 };
 
 struct ParameterOptions {
   Trained trained = Trained::all;
   FrozenForm frozen = FrozenForm::f32;
+  // For as_stored: whose panels, and who packs them.
+  const KernelTable* kernels = nullptr;  ///< null: the best; the graph must have the same
+  Parallel parallel = Parallel::serial();
 };
 
 class Parameters {
  public:
-  /// The checkpoint's values, dequantized. Adapters' come from the program (ParamInfo::values) and are copied.
+  /// The checkpoint's values, dequantized unless the options say otherwise (then the checkpoint must live as long). Adapters' come from the program (ParamInfo::values) and are copied.
   /// Errors: not_found, corrupt (shape, values that are not finite), unsupported (a data type), resource_exhausted.
   static Result<Parameters> load(const Checkpoint& checkpoint, const ProgramStorage& program,
                                  const ParameterOptions& options, Ledger& ledger);
@@ -68,10 +76,11 @@ class Parameters {
   void zero_gradients(const Parallel& parallel);
 
  private:
+  Status pack(const ProgramStorage& program, const ParameterOptions& options, Ledger& ledger);
   static Result<Parameters> allocate(const ProgramStorage& program, const ParameterOptions& options, Ledger& ledger);
 
   std::vector<Parameter> parameters_;
-  Block values_, gradients_;
+  Block values_, gradients_, panels_;
 };
 
 }  // namespace kinglet::train

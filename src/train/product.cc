@@ -15,7 +15,9 @@ constexpr int64_t kPackedFloats = int64_t{1} << 20;
 // Columns of a part are a multiple of this, so that parts of a quantized row are whole blocks.
 constexpr int64_t kPartColumns = 256;
 constexpr int64_t kMostTileRows = 96;
+// A worker's scratch: a dequantized part of B, then a part of A; the int8 kernels have it to themselves.
 constexpr int64_t kScratchFloats = kBlockK * (kPartColumns + kMostTileRows);
+constexpr size_t kUnpackedBytes = size_t{kPanelRows} * kPartColumns * sizeof(float);
 constexpr int64_t kManyTiles = 16;  // enough for the threads to finish at about the same time
 constexpr int64_t kRowUnit = 6;     // rows of a register tile
 
@@ -43,17 +45,26 @@ struct Products::Task {
   Write write;
 };
 
-Result<Products> Products::create(const GradientKernels& kernels, const Parallel& parallel, Ledger& ledger) {
+Result<Products> Products::create(const KernelTable& kernels, const GradientKernels& gradients,
+                                  const Parallel& parallel, Ledger& ledger) {
   Products out;
-  out.kernels_ = &kernels;
+  out.table_ = &kernels;
+  out.kernels_ = &gradients;
   out.parallel_ = parallel;
+  out.ledger_ = &ledger;
+  size_t scratch = kScratchFloats * sizeof(float) + kUnpackedBytes;
+  for (const WeightKernels& k : kernels.weights)  // it depends on whether there are few or many rows
+    if (k.matmul_scratch_bytes != nullptr) scratch = std::max(scratch, k.matmul_scratch_bytes(1024, 4096));
+  out.scratch_floats_ = static_cast<int64_t>(round_up<size_t>(scratch, 64) / sizeof(float));
+  const auto workers = static_cast<uint64_t>(parallel.workers);
   KL_ASSIGN(out.packed_, Block::allocate(kPackedFloats * sizeof(float), MemoryUse::activations, ledger));
-  KL_ASSIGN(out.scratch_, Block::allocate(static_cast<uint64_t>(parallel.workers) * kScratchFloats * sizeof(float),
+  KL_ASSIGN(out.scratch_, Block::allocate(workers * static_cast<uint64_t>(out.scratch_floats_) * sizeof(float),
                                           MemoryUse::activations, ledger));
   return out;
 }
 
 void Products::forward(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const {
+  if (w.panels != nullptr) return forward_panels(x, w, bias, y, write);
   run({.a = x.data,
        .a_row = x.stride,
        .a_column = 1,
@@ -65,6 +76,47 @@ void Products::forward(Matrix x, const Parameter& w, const float* bias, Matrix y
        .N = y.columns,
        .K = x.columns,
        .write = write});
+}
+
+Status Products::reserve(int64_t rows, int64_t K) {
+  const uint64_t bytes = static_cast<uint64_t>(rows) * table_->quantized_row_bytes(K);
+  if (int8_rows_.size() >= bytes) return ok_status();
+  int8_rows_ = Block();  // first give back, then take
+  KL_ASSIGN(int8_rows_, Block::allocate(bytes, MemoryUse::activations, *ledger_));
+  return ok_status();
+}
+
+void Products::quantize(Matrix x) {
+  int8_stride_ = table_->quantized_row_bytes(x.columns);
+  constexpr int64_t kRows = 16;
+  parallel_.for_each(ceil_div(x.rows, kRows), [&](int64_t chunk, int) {
+    const int64_t first = chunk * kRows;
+    table_->quantize_rows(x.row(first), x.stride, std::min(kRows, x.rows - first), x.columns,
+                          int8_rows_.data() + static_cast<size_t>(first) * int8_stride_, int8_stride_);
+  });
+}
+
+void Products::forward_panels(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const {
+  constexpr int64_t kPanels = 8;  // of one work item
+  const WeightKernels& k = table_->weights[static_cast<size_t>(w.dtype)];
+  const bool int8 = k.act == ActKind::int8;
+  const int64_t panels = ceil_div<int64_t>(y.columns, kPanelRows);
+  parallel_.for_each(ceil_div(panels, kPanels), [&](int64_t chunk, int worker) {
+    k.matmul({.panels = w.panels,
+              .panel_bytes = w.panel_bytes(),
+              .acts = int8 ? int8_rows_.data() : reinterpret_cast<const std::byte*>(x.data),
+              .act_stride = int8 ? int8_stride_ : static_cast<size_t>(x.stride) * sizeof(float),
+              .out = y.data,
+              .out_stride = y.stride,
+              .bias = bias,
+              .T = x.rows,
+              .K = x.columns,
+              .N = y.columns,
+              .panel_begin = chunk * kPanels,
+              .panel_end = std::min(panels, (chunk + 1) * kPanels),
+              .epilogue = write == Write::add ? Epilogue::add : Epilogue::store,
+              .scratch = reinterpret_cast<std::byte*>(scratch(worker))});
+  });
 }
 
 void Products::input_gradient(Matrix dy, const Parameter& w, Matrix dx, Write write) const {
@@ -108,7 +160,7 @@ void Products::run(const Task& task) const {
 }
 
 float* Products::scratch(int worker) const {
-  return reinterpret_cast<float*>(scratch_.data()) + worker * kScratchFloats;
+  return reinterpret_cast<float*>(scratch_.data()) + worker * scratch_floats_;
 }
 
 // Packed B: block of K by block, inside it panel by panel. The last block of K may be short.
@@ -120,6 +172,30 @@ const float* Products::packed_panel(int64_t k, int64_t panel, int64_t N) const {
 void Products::pack(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N) const {
   const int64_t chunks = ceil_div(K, kBlockK) * ceil_div(N, kPartColumns);
   parallel_.for_each(chunks, [&](int64_t chunk, int worker) { pack_chunk(b, k0, n0, K, N, chunk, worker); });
+}
+
+// `height` rows of `length` values of a matrix that is held as stored, from (row, column): whole blocks. `out` has room for a
+// part of B and of A; what is unpacked lies behind.
+void Products::dequantize(const Parameter& w, int64_t row, int64_t column, int64_t height, int64_t length,
+                          float* out) const {
+  const DequantizeRow convert = dequantize_row(w.dtype);
+  const size_t skipped = *kinglet::row_bytes(w.dtype, static_cast<uint64_t>(column));
+  const WeightKernels& k = table_->weights[static_cast<size_t>(w.dtype)];
+  if (w.panels == nullptr || k.canonical) {
+    const std::byte* rows = w.panels == nullptr ? w.rows : w.panels;
+    for (int64_t i = 0; i < height; ++i)
+      convert(rows + static_cast<size_t>(row + i) * w.row_bytes + skipped, length, out + i * length);
+    return;
+  }
+  // Blocks of K follow each other in a panel (kernels/panels.h), so a part of one can be unpacked. Rows begin at a panel.
+  const size_t bytes = *kinglet::row_bytes(w.dtype, static_cast<uint64_t>(length));
+  auto* unpacked = reinterpret_cast<std::byte*>(out + kScratchFloats);
+  for (int64_t i = 0; i < height; i += kPanelRows) {
+    const auto rows = static_cast<int>(std::min<int64_t>(kPanelRows, height - i));
+    k.unpack(w.panels + static_cast<size_t>((row + i) / kPanelRows) * w.panel_bytes() + skipped * kPanelRows, length,
+             rows, unpacked, bytes);
+    for (int r = 0; r < rows; ++r) convert(unpacked + static_cast<size_t>(r) * bytes, length, out + (i + r) * length);
+  }
 }
 
 // One chunk: a block of K and kPartColumns columns.
@@ -137,12 +213,8 @@ void Products::pack_chunk(const Right& b, int64_t k0, int64_t n0, int64_t K, int
     stride = b.weight == nullptr ? b.row_stride : b.weight->shape[1];
     from = (b.weight == nullptr ? b.rows : b.weight->values.data()) + row * stride + column;
   } else {
-    const DequantizeRow dequantize = dequantize_row(b.weight->dtype);
-    const size_t skipped = *row_bytes(b.weight->dtype, static_cast<uint64_t>(column));
     float* out = scratch(worker);
-    for (int64_t i = 0; i < height; ++i)
-      dequantize(b.weight->rows + static_cast<size_t>(row + i) * b.weight->row_bytes + skipped, length,
-                 out + i * length);
+    dequantize(*b.weight, row, column, height, length, out);
     from = out;
     stride = length;
   }

@@ -25,10 +25,18 @@ enum class Write : uint8_t { store, add };
 
 class Products {
  public:
-  static Result<Products> create(const GradientKernels& kernels, const Parallel& parallel, Ledger& ledger);
+  static Result<Products> create(const KernelTable& kernels, const GradientKernels& gradients, const Parallel& parallel,
+                                 Ledger& ledger);
 
-  /// y (T, N) (=|+=) x (T, K) W^T + bias, W (N, K); bias may be null.
+  /// y (T, N) (=|+=) x (T, K) W^T + bias, W (N, K); bias may be null. A W in panels is multiplied by what quantize() made
+  /// of x.
   void forward(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const;
+  /// Makes the int8 rows that products of x with panels read; good until the next call. reserve() has made room for them.
+  void quantize(Matrix x);
+  Status reserve(int64_t rows, int64_t K);
+  bool reads_int8(const Parameter& w) const {
+    return w.panels != nullptr && table_->weights[static_cast<size_t>(w.dtype)].act == ActKind::int8;
+  }
   /// dx (T, K) (=|+=) dy (T, N) W.
   void input_gradient(Matrix dy, const Parameter& w, Matrix dx, Write write) const;
   /// dW (N, K) += dy^T (N, T) x (T, K).
@@ -37,6 +45,9 @@ class Products {
  private:
   struct Right;  // the operand B of a product, wherever it lies
   struct Task;   // one product
+
+  void forward_panels(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const;
+  void dequantize(const Parameter& w, int64_t row, int64_t column, int64_t height, int64_t length, float* out) const;
 
   void run(const Task& task) const;
   void pack(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N) const;
@@ -47,9 +58,13 @@ class Products {
   float* scratch(int worker) const;
   const float* packed_panel(int64_t k, int64_t panel, int64_t N) const;
 
+  const KernelTable* table_ = nullptr;
   const GradientKernels* kernels_ = nullptr;
   Parallel parallel_;
-  Block packed_, scratch_;
+  Ledger* ledger_ = nullptr;
+  Block packed_, scratch_, int8_rows_;
+  size_t int8_stride_ = 0;
+  int64_t scratch_floats_ = 0;  ///< of each worker
 };
 
 }  // namespace kinglet::train

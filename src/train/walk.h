@@ -40,6 +40,9 @@ struct Walk {
 
   // The chunk of output rows that the head is at; outside the head, all of them.
   int64_t chunk_first = 0, chunk_rows = 0;
+  // Whose int8 rows lie ready: products that read one slot share them.
+  SlotId quantized = kNone;
+  int64_t quantized_chunk = 0;
 
   /// Runs the trunk or the head's loop forward, the loss, and backward where asked.
   void forward();

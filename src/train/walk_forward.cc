@@ -29,6 +29,16 @@ void run_norm(const Walk& w, const Step& s, Matrix x, Matrix out) {
   });
 }
 
+void run_linear(Walk& w, const Action& action, const Step& s, Matrix x, Matrix out) {
+  const Parameter& weight = w.parameter(s.weight);
+  if (w.tools.products.reads_int8(weight) && (w.quantized != s.in[0] || w.quantized_chunk != w.chunk_first)) {
+    w.tools.products.quantize(x);
+    w.quantized = s.in[0];
+    w.quantized_chunk = w.chunk_first;
+  }
+  w.tools.products.forward(x, weight, w.values(s.bias), out, action.accumulate ? Write::add : Write::store);
+}
+
 void run_rope(const Walk& w, const Step& s, Matrix x, Matrix out) {
   const KernelTable& k = *w.tools.kernels;
   const auto turn = s.attr.interleaved ? k.rope_interleaved : k.rope_half;
@@ -67,6 +77,8 @@ void Walk::run_forward(const Action& action) {
   const Matrix x = s.in[0] == kNone ? Matrix{} : matrix(action.in[0], s.in[0]);
   const Matrix y = s.in[1] == kNone ? Matrix{} : matrix(action.in[1], s.in[1]);
   const Matrix out = matrix(action.out, s.out);
+  if (quantized != kNone && place_of(tools.program, s.out).root == place_of(tools.program, quantized).root)
+    quantized = kNone;  // made anew
   switch (s.op) {
     case Op::embed:
       return run_embed(*this, s, out);
@@ -74,8 +86,7 @@ void Walk::run_forward(const Action& action) {
     case Op::layer_norm:
       return run_norm(*this, s, x, out);
     case Op::linear:
-      return tools.products.forward(x, parameter(s.weight), values(s.bias), out,
-                                    action.accumulate ? Write::add : Write::store);
+      return run_linear(*this, action, s, x, out);
     case Op::rope:
       return run_rope(*this, s, x, out);
     case Op::attention:
