@@ -204,9 +204,10 @@ Result<ChatFormat> chat_format(const Words& words, const Model& model, const Tok
 }
 
 Status run(const Words& words) {
-  KL_ASSIGN(const GenerateOptions options, generate_options(words.sampling));
+  KL_ASSIGN(GenerateOptions options, generate_options(words.sampling));
   KL_ASSIGN(const LoadedModel loaded, load_model(words.model, words.common));
   KL_ASSIGN(const Tokenizer* const tokenizer, loaded.model->tokenizer());
+  KL_TRY(add_constraint(words.sampling, *tokenizer, options));
   KL_ASSIGN(ChatFormat format, chat_format(words, *loaded.model, *tokenizer));
   KL_ASSIGN(const RunnerOptions runner_words, runner_options(words.model, words.common));
   KL_ASSIGN(const auto runner, Runner::create(*loaded.model, runner_words));

@@ -100,11 +100,12 @@ Status run(const Words& words) {
   KL_ASSIGN(const std::string prompt, read_prompt(words));
   KL_ASSIGN(const LoadedModel loaded, load_model(words.model, words.common));
   KL_ASSIGN(const Tokenizer* const tokenizer, loaded.model->tokenizer());
+  KL_TRY(add_constraint(words.sampling, *tokenizer, options));
   bool chat = false;
   KL_ASSIGN(const std::vector<TokenId> ids, prompt_tokens(words, *loaded.model, *tokenizer, prompt, chat));
   if (!chat) {
     options.start = StreamStart::mid_text;
-    if (options.max_tokens == 0) options.max_tokens = kPlainTokens;
+    if (options.max_tokens == 0 && options.constraint == nullptr) options.max_tokens = kPlainTokens;
   }
   KL_ASSIGN(const RunnerOptions runner_words, runner_options(words.model, words.common));
   KL_ASSIGN(const auto runner, Runner::create(*loaded.model, runner_words));
@@ -143,7 +144,9 @@ Action setup_run(CLI::App& app) {
       "Examples:\n"
       "  kinglet run qwen2.5-coder-0.5b \"Write a haiku about the sea.\"\n"
       "  kinglet run gemma-3-270m \"Once upon a time\" --max-tokens 64 --seed 1\n"
-      "  kinglet run qwen2.5-coder-0.5b --system \"Answer in one line.\" --file question.txt");
+      "  kinglet run qwen2.5-coder-0.5b --system \"Answer in one line.\" --file question.txt\n"
+      "  kinglet run qwen2.5-coder-0.5b \"Is 7 prime?\" --json-schema '{\"type\":\"object\",\"properties\":"
+      "{\"prime\":{\"type\":\"boolean\"}},\"required\":[\"prime\"]}'");
   return [words] { return run(*words); };
 }
 

@@ -4,7 +4,12 @@
 #include <limits>
 #include <random>
 
+#include "formats/json.h"
+#include "grammar/gbnf.h"
+#include "grammar/json_schema.h"
+#include "grammar/regex.h"
 #include "host/error.h"
+#include "host/file.h"
 
 namespace kinglet::cli {
 namespace {
@@ -25,6 +30,26 @@ Status add_bias(const std::string& word, std::map<TokenId, float>& out) {
   if (!good) return error(Code::invalid_argument, "--logit-bias takes ID=VALUE, e.g. 198=-inf, not '{}'", word);
   out[id] = value;
   return ok_status();
+}
+
+constexpr uint64_t kLongestForm = uint64_t{16} << 20;
+
+Result<grammar::Grammar> grammar_of_schema(const std::string& word) {
+  std::string text = word;
+  const size_t first = word.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos || (word[first] != '{' && word != "true")) {
+    KL_ASSIGN(text, read_file(word, kLongestForm));
+  }
+  const auto schema = parse_json(text);
+  if (!schema.ok()) return annotate("--json-schema", schema.status());
+  return grammar::compile_json_schema(*schema);
+}
+
+Result<grammar::Grammar> grammar_of(const SamplingWords& words) {
+  if (!words.json_schema.empty()) return grammar_of_schema(words.json_schema);
+  if (!words.regex.empty()) return grammar::compile_regex(words.regex);
+  KL_ASSIGN(const std::string source, read_file(words.grammar, kLongestForm));
+  return grammar::parse_gbnf(source);
 }
 
 }  // namespace
@@ -54,6 +79,22 @@ void add_sampling(CLI::App& app, SamplingWords& words) {
   app.add_option("-s,--seed", words.seed,
                  "the same seed and prompt give the same answer (default: a new one each time)")
       ->group(kGroup);
+  constexpr char kFormGroup[] = "Holding the answer to a form";
+  auto* const schema = app.add_option("--json-schema", words.json_schema,
+                                      "JSON that satisfies this schema: a file, or the schema itself ({...})");
+  auto* const regex = app.add_option("--regex", words.regex, "a text that matches this regular expression as a whole");
+  auto* const grammar = app.add_option("--grammar", words.grammar, "a text of the grammar in this GBNF file");
+  schema->group(kFormGroup)->excludes(regex)->excludes(grammar);
+  regex->group(kFormGroup)->excludes(grammar);
+  grammar->group(kFormGroup);
+}
+
+Status add_constraint(const SamplingWords& words, const Tokenizer& tokenizer, GenerateOptions& options) {
+  if (words.json_schema.empty() && words.regex.empty() && words.grammar.empty()) return ok_status();
+  KL_ASSIGN(grammar::Grammar grammar, grammar_of(words));
+  options.constraint = std::make_shared<const Constraint>(
+      Constraint{std::make_shared<const grammar::Grammar>(std::move(grammar)), text_tokens(tokenizer)});
+  return ok_status();
 }
 
 Result<GenerateOptions> generate_options(const SamplingWords& words) {

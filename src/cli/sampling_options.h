@@ -16,6 +16,9 @@ struct SamplingWords {
   std::optional<uint64_t> seed;     ///< absent: a new one each time
   int64_t max_tokens = 0;
   std::vector<std::string> stops;
+  std::string json_schema;  ///< a schema, or a file that holds one
+  std::string regex;
+  std::string grammar;  ///< a GBNF file
 };
 
 void add_sampling(CLI::App& app, SamplingWords& words);
@@ -23,5 +26,8 @@ void add_sampling(CLI::App& app, SamplingWords& words);
 /// What the words say, with a seed from the system's source of random numbers where none was given. Errors:
 /// invalid_argument for a bias that is no ID=VALUE.
 Result<GenerateOptions> generate_options(const SamplingWords& words);
+
+/// Holds answers to the form that the words ask for, if any. Errors: those of the form's reader.
+Status add_constraint(const SamplingWords& words, const Tokenizer& tokenizer, GenerateOptions& options);
 
 }  // namespace kinglet::cli

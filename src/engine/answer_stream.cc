@@ -37,8 +37,15 @@ bool AnswerStream::is_end(TokenId id) const {
   return std::find(ends.begin(), ends.end(), id) != ends.end();
 }
 
+Result<TokenId> AnswerStream::choose(std::span<const float> logits, std::span<const TokenId> tokens) {
+  if (!constraint_) return sampler_.sample(logits, tokens);
+  KL_ASSIGN(const grammar::TokenMask* const allowed, constraint_->allowed());
+  return sampler_.sample(logits, tokens, *allowed);
+}
+
 std::string AnswerStream::push(TokenId id) {
-  if (is_end(id)) {
+  // What choose() did not choose may be outside the constraint; nothing goes on from there.
+  if (is_end(id) || (constraint_ && !constraint_->accept(id).ok())) {
     finish_ = Finish::end;
     return {};
   }
@@ -46,6 +53,8 @@ std::string AnswerStream::push(TokenId id) {
   std::string text = stops_.push(decoder_.push(id));
   if (stops_.stopped()) {
     finish_ = Finish::stop;
+  } else if (constraint_ && constraint_->complete()) {
+    finish_ = Finish::end;
   } else if (tokens_ == max_tokens_) {
     finish_ = Finish::length;
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/constraint.h"
 #include "engine/sampler.h"
 #include "engine/stop_strings.h"
 
@@ -19,6 +20,7 @@ struct GenerateOptions {
   /// The answer goes on with the prompt's text, rather than being a text of its own: a SentencePiece vocabulary's first
   /// space belongs to it then.
   StreamStart start = StreamStart::new_text;
+  std::shared_ptr<const Constraint> constraint;  ///< what the answer has to match; null: anything
 };
 
 /// Why an answer ended.
@@ -36,10 +38,9 @@ class AnswerStream {
   /// `tokenizer` must outlive it. Errors: invalid_argument naming the option.
   static Result<AnswerStream> create(const Tokenizer& tokenizer, const GenerateOptions& options, int64_t vocab_size);
 
-  /// The token after `tokens`, given its V logits; push() takes it. Errors: those of Sampler::sample.
-  Result<TokenId> choose(std::span<const float> logits, std::span<const TokenId> tokens) {
-    return sampler_.sample(logits, tokens);
-  }
+  /// The token after `tokens`, given its V logits; push() takes it. Errors: those of Sampler::sample and of the
+  /// constraint.
+  Result<TokenId> choose(std::span<const float> logits, std::span<const TokenId> tokens);
   /// Adds a token to the answer and returns what can be shown of its text. Not to be called once finish() tells why
   /// the answer has ended: end, stop or length.
   std::string push(TokenId id);
@@ -56,7 +57,9 @@ class AnswerStream {
         max_tokens_(options.max_tokens),
         sampler_(std::move(sampler)),
         stops_(std::move(stops)),
-        decoder_(tokenizer, SpecialTokens::as_text, options.start) {}
+        decoder_(tokenizer, SpecialTokens::as_text, options.start) {
+    if (options.constraint != nullptr) constraint_.emplace(*options.constraint, tokenizer);
+  }
   bool is_end(TokenId id) const;
 
   const Tokenizer* tokenizer_;
@@ -64,6 +67,7 @@ class AnswerStream {
   Sampler sampler_;
   StopStrings stops_;
   StreamDecoder decoder_;
+  std::optional<ConstraintState> constraint_;
   int64_t tokens_ = 0;
   std::optional<Finish> finish_;
 };

@@ -1,8 +1,10 @@
 #include "engine/generate.h"
 
 #include <algorithm>
+#include <regex>
 
 #include "engine/testing.h"
+#include "grammar/regex.h"
 #include "host/testing.h"
 #include "tokenizer/utf8.h"
 
@@ -81,6 +83,22 @@ TEST_F(Generate, TheEndTokenEndsItAndIsNotText) {
   EXPECT_EQ(answer.finish, Finish::end);
   EXPECT_EQ(answer.text, "");
   EXPECT_EQ(answer.answer_tokens, 0);
+}
+
+TEST_F(Generate, KeepsToAGrammarAndEndsWithIt) {
+  auto grammar = grammar::compile_regex("(ab|é)+[0-9]{2}!");
+  ASSERT_TRUE(grammar.ok()) << grammar.status().text();
+  const auto constraint = std::make_shared<const Constraint>(
+      Constraint{std::make_shared<const grammar::Grammar>(*std::move(grammar)), text_tokens(*tokenizer_)});
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    GenerateOptions options = wild(seed, 0);
+    options.sampling.logit_bias.clear();
+    options.constraint = constraint;
+    Session session(*runner_);
+    const Generation answer = run(session, "Go", options);
+    EXPECT_EQ(answer.finish, Finish::end);
+    EXPECT_TRUE(std::regex_match(answer.text, std::regex("(ab|é)+[0-9]{2}!"))) << answer.text;
+  }
 }
 
 TEST_F(Generate, AFullContextStopsAndSaysSo) {

@@ -88,9 +88,13 @@ Result<Sampler> Sampler::create(const SamplingOptions& options, int32_t vocab_si
   return Sampler(options);
 }
 
-Result<TokenId> Sampler::sample(std::span<const float> logits, std::span<const TokenId> tokens) {
-  adjust(logits, tokens);
-  if (max_ == -kInfinity) return error(Code::invalid_argument, "the logit bias leaves no token to choose");
+Result<TokenId> Sampler::sample(std::span<const float> logits, std::span<const TokenId> tokens,
+                                std::span<const uint64_t> allowed) {
+  adjust(logits, tokens, allowed);
+  if (max_ == -kInfinity) {
+    if (!allowed.empty()) return Status(Code::invalid_argument, "no token that the answer's form allows can be chosen");
+    return Status(Code::invalid_argument, "the logit bias leaves no token to choose");
+  }
   if (options_.temperature == 0) {
     candidates_.assign(1, {max_, likeliest(), 0});
     return candidates_[0].id;
@@ -104,7 +108,8 @@ Result<TokenId> Sampler::sample(std::span<const float> logits, std::span<const T
 
 // Copies the logits (NaN becomes banned, infinity a large number), and applies penalties and bias to the few tokens
 // that have them.
-void Sampler::adjust(std::span<const float> logits, std::span<const TokenId> tokens) {
+void Sampler::adjust(std::span<const float> logits, std::span<const TokenId> tokens,
+                     std::span<const uint64_t> allowed) {
   logits_.resize(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {
     const float x = logits[i] == logits[i] ? logits[i] : -kInfinity;
@@ -130,7 +135,19 @@ void Sampler::adjust(std::span<const float> logits, std::span<const TokenId> tok
   for (const auto& [id, bias] : options_.logit_bias) {
     if (static_cast<size_t>(id) < logits_.size()) logits_[static_cast<size_t>(id)] += bias;
   }
+  if (!allowed.empty()) ban_all_but(allowed);
   max_ = logits_.empty() ? -kInfinity : *std::max_element(logits_.begin(), logits_.end());
+}
+
+void Sampler::ban_all_but(std::span<const uint64_t> allowed) {
+  const size_t known = std::min(logits_.size(), allowed.size() * 64);
+  std::fill(logits_.begin() + static_cast<ptrdiff_t>(known), logits_.end(), -kInfinity);
+  for (size_t first = 0; first < known; first += 64) {
+    const uint64_t word = allowed[first / 64];
+    if (word == ~uint64_t{0}) continue;
+    for (size_t i = first; i < std::min(first + 64, known); ++i)
+      if ((word >> (i - first) & 1) == 0) logits_[i] = -kInfinity;
+  }
 }
 
 TokenId Sampler::likeliest() const {

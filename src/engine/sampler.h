@@ -48,9 +48,11 @@ class Sampler {
 
   const SamplingOptions& options() const { return options_; }
 
-  /// The token after `tokens` (all of the sequence so far), given its V logits. Errors: invalid_argument where the
-  /// logit bias bans every token. A logit that is not a number counts as banned.
-  Result<TokenId> sample(std::span<const float> logits, std::span<const TokenId> tokens);
+  /// The token after `tokens` (all of the sequence so far), given its V logits; where `allowed` is not empty, only a token
+  /// whose bit is set in it (bit id % 64 of word id / 64). Errors: invalid_argument where the logit bias, or that and
+  /// `allowed`, ban every token. A logit that is not a number counts as banned.
+  Result<TokenId> sample(std::span<const float> logits, std::span<const TokenId> tokens,
+                         std::span<const uint64_t> allowed = {});
 
   /// How many tokens the last sample() drew from, after the filters.
   size_t candidates() const { return candidates_.size(); }
@@ -63,7 +65,8 @@ class Sampler {
   };
   explicit Sampler(const SamplingOptions& options) : options_(options) {}
 
-  void adjust(std::span<const float> logits, std::span<const TokenId> tokens);
+  void adjust(std::span<const float> logits, std::span<const TokenId> tokens, std::span<const uint64_t> allowed);
+  void ban_all_but(std::span<const uint64_t> allowed);
   TokenId likeliest() const;
   void gather();
   void gather_top_k(size_t k);

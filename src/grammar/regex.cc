@@ -241,4 +241,12 @@ Result<Builder::Expr> regex(Builder& builder, std::string_view pattern, RegexMat
   return Parser(builder, pattern, match, write).run();
 }
 
+Result<Grammar> compile_regex(std::string_view pattern) {
+  Builder builder;
+  KL_ASSIGN(const Builder::Expr whole, regex(builder, pattern, RegexMatch::whole));
+  const RuleId root = builder.declare("pattern");
+  builder.define(root, whole);
+  return builder.build(root);
+}
+
 }  // namespace kinglet::grammar

@@ -17,6 +17,9 @@ enum class RegexMatch : uint8_t {
   anywhere,  ///< a part of it, unless ^ or $ say more
 };
 
+/// A grammar of the texts that match `pattern` as a whole. Errors: those of regex() and Builder::build.
+Result<Grammar> compile_regex(std::string_view pattern);
+
 /// Alternatives, groups, classes, quantifiers (lazy ones allow the same texts), . \d \w \s and their opposites, \n \t \xHH \uHHHH, and ^ $ at
 /// the ends. Errors: invalid_argument (with the place), unsupported (look-around, back references, \b, \p, by name).
 Result<Builder::Expr> regex(Builder& builder, std::string_view pattern, RegexMatch match,
