@@ -18,11 +18,13 @@ constexpr int64_t kMostTileRows = 96;
 // A worker's scratch: a dequantized part of B, then a part of A; the int8 kernels have it to themselves.
 constexpr int64_t kScratchFloats = kBlockK * (kPartColumns + kMostTileRows);
 constexpr size_t kUnpackedBytes = size_t{kPanelRows} * kPartColumns * sizeof(float);
-constexpr int64_t kManyTiles = 16;  // enough for the threads to finish at about the same time
-constexpr int64_t kRowUnit = 6;     // rows of a register tile
+constexpr int64_t kRowUnit = 6;  // rows of a register tile
 
-int64_t tile_rows(int64_t M) {
-  return std::clamp(round_up(ceil_div(M, kManyTiles), kRowUnit), 4 * kRowUnit, kMostTileRows);
+/// Tiles enough for the threads to finish at about the same time. An element's sum is the same in any tile, so the cut may
+/// depend on their number.
+int64_t many_tiles(const Parallel& parallel) { return int64_t{4} * parallel.workers; }
+int64_t tile_rows(int64_t M, int64_t tiles) {
+  return std::clamp(round_up(ceil_div(M, tiles), kRowUnit), 4 * kRowUnit, kMostTileRows);
 }
 
 }  // namespace
@@ -232,9 +234,9 @@ void Products::pack_chunk(const Right& b, int64_t k0, int64_t n0, int64_t K, int
 }
 
 void Products::multiply(const Task& task, int64_t k0, int64_t n0, int64_t K, int64_t N) const {
-  const int64_t rows = tile_rows(task.M), down = ceil_div(task.M, rows);
+  const int64_t tiles = many_tiles(parallel_), rows = tile_rows(task.M, tiles), down = ceil_div(task.M, rows);
   const int64_t panels = ceil_div(N, kernels_->panel_columns);
-  const int64_t across = std::clamp<int64_t>(ceil_div(kManyTiles, down), 1, panels), group = ceil_div(panels, across);
+  const int64_t across = std::clamp<int64_t>(ceil_div(tiles, down), 1, panels), group = ceil_div(panels, across);
   parallel_.for_each(down * ceil_div(panels, group), [&](int64_t chunk, int worker) {
     const int64_t m0 = chunk % down * rows, p0 = chunk / down * group;
     multiply_tile(task, k0, n0, K, N, m0, std::min(task.M, m0 + rows), p0, std::min(panels, p0 + group), worker);

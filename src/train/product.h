@@ -1,5 +1,5 @@
-// f32 matrix products over all threads, in the three forms that a linear layer takes. The work is cut by the shapes alone,
-// so that results depend on no thread count.
+// f32 matrix products over all threads, in the three forms that a linear layer takes. An element of a result is one fixed
+// sequence of operations, however the work is cut, so results depend on no thread count.
 #pragma once
 
 #include <cstdint>

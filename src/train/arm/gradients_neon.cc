@@ -13,6 +13,7 @@ namespace {
 #include "kernels/simd/math.inl"
 #include "kernels/simd/lanes.inl"
 #include "train/simd/gradients.inl"
+#include "train/arm/transpose.inl"
 #include "train/simd/product.inl"
 // clang-format on
 

@@ -1,5 +1,5 @@
 // f32 products over the vector V: register tiles of up to kTileRows rows and kPanelVectors vectors. Included inside an
-// anonymous namespace, after kernels/simd/lanes.inl. An element of C is one chain of fused multiply-adds over K, to which
+// anonymous namespace, after kernels/simd/lanes.inl and transpose.inl. An element of C is one chain of fused multiply-adds over K, to which
 // what was there is added at the end.
 
 constexpr int kPanelVectors = tile_columns(kTileRows);
@@ -90,12 +90,16 @@ void product(const ProductBlock& p) {
 }
 
 void pack_transposed(const float* w, int64_t w_row, int64_t columns, int64_t K, float* panel) {
-  constexpr int64_t kBlock = 16;  // of K: a cache line of each row at a time
-  for (int64_t k0 = 0; k0 < K; k0 += kBlock) {
-    const int64_t k1 = k0 + kBlock < K ? k0 + kBlock : K;
-    for (int64_t n = 0; n < columns; ++n)
-      for (int64_t k = k0; k < k1; ++k) panel[k * kPanelColumns + n] = w[n * w_row + k];
+  int64_t n = 0;
+  for (; n + kTransposed <= columns; n += kTransposed) {
+    int64_t k = 0;
+    for (; k + kTransposed <= K; k += kTransposed)
+      transpose(w + n * w_row + k, w_row, panel + k * kPanelColumns + n, kPanelColumns);
+    for (; k < K; ++k)
+      for (int64_t i = n; i < n + kTransposed; ++i) panel[k * kPanelColumns + i] = w[i * w_row + k];
   }
+  for (; n < columns; ++n)
+    for (int64_t k = 0; k < K; ++k) panel[k * kPanelColumns + n] = w[n * w_row + k];
 }
 
 void fill_products(GradientKernels& table) {
