@@ -255,7 +255,15 @@ Result<std::vector<float>> Graph::logits(const Batch& batch) {
 }
 
 uint64_t Graph::activation_bytes(int64_t T, int64_t R) const {
-  return static_cast<uint64_t>(place_buffers(impl_->tapes[1], impl_->extents_of(T, R)).floats) * sizeof(float);
+  const WalkTools& tools = impl_->tools;
+  const int32_t whole[] = {0, static_cast<int32_t>(T)};  // the borders of one sequence
+  int64_t scratch = 0;
+  for (const Step& s : tools.program.steps)
+    if (s.op == Op::attention)
+      scratch =
+          std::max(scratch, AttentionWalk::scratch_floats(*tools.gradients, s.attr, whole, tools.parallel.workers));
+  const int64_t floats = place_buffers(impl_->tapes[1], impl_->extents_of(T, R)).floats + scratch;
+  return static_cast<uint64_t>(floats) * sizeof(float) + tools.products.bytes();
 }
 
 }  // namespace kinglet::train

@@ -64,7 +64,7 @@ class Graph {
   /// (T, V) logits of a small batch, for tests and inspection: the one place that holds them whole.
   Result<std::vector<float>> logits(const Batch& batch);
 
-  /// Bytes of activations that backward() takes for a batch of T tokens of which R are unmasked.
+  /// Bytes that backward() takes beside the parameters for a batch of T tokens of which R are unmasked, in one sequence.
   uint64_t activation_bytes(int64_t T, int64_t R) const;
 
  private:

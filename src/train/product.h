@@ -34,6 +34,7 @@ class Products {
   /// Makes the int8 rows that products of x with panels read; good until the next call. reserve() has made room for them.
   void quantize(Matrix x);
   Status reserve(int64_t rows, int64_t K);
+  uint64_t bytes() const { return packed_.size() + scratch_.size() + int8_rows_.size(); }
   bool reads_int8(const Parameter& w) const {
     return w.panels != nullptr && table_->weights[static_cast<size_t>(w.dtype)].act == ActKind::int8;
   }

@@ -1,17 +1,6 @@
 // The row-wise kernels of train/kernels.h over the vector V. Included inside an anonymous namespace, after
 // kernels/simd/math.inl and kernels/simd/lanes.inl.
 
-/// Sum over [0, n) of term(i, lanes), whose absent lanes are zero; in four partial sums.
-template <class F>
-inline float sum_of(int64_t n, const F& term) {
-  V sums[4] = {zero(), zero(), zero(), zero()};
-  int64_t i = 0;
-  for (; i + 4 * kLanes <= n; i += 4 * kLanes)
-    for (int j = 0; j < 4; ++j) sums[j] += term(i + j * kLanes, int64_t{kLanes});
-  for (; i < n; i += kLanes) sums[0] += term(i, n - i < kLanes ? n - i : int64_t{kLanes});
-  return reduce_add((sums[0] + sums[1]) + (sums[2] + sums[3]));
-}
-
 inline void write_lanes(float* p, int64_t m, V x, bool add) {
   store_lanes(p, m, add ? x + load_lanes(p, m) : x);
 }
