@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "formats/json.h"
 #include "tokenizer/chat_template.h"
 
 namespace {

@@ -13,9 +13,10 @@ namespace kinglet {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr size_t kForgetAfter = 256;                       // tokens, after which an embedding table's pages are let go
-constexpr uint64_t kEmbeddingWindow = uint64_t{32} << 20;  // what a batch of 512 tokens maps of it at most
-constexpr uint64_t kLayoutVersion = 1;                     // raise it when any panel layout changes
+constexpr size_t kForgetAfter = 256;                        // tokens, after which an embedding table's pages are let go
+constexpr uint64_t kEmbeddingWindow = uint64_t{32} << 20;   // what a batch of 512 tokens maps of it at most
+constexpr uint64_t kMovedWithABatch = uint64_t{128} << 20;  // 20 ms or so
+constexpr uint64_t kLayoutVersion = 1;                      // raise it when any panel layout changes
 constexpr char kMagic[8] = {'K', 'N', 'G', 'L', 'P', 'A', 'K', '1'};
 
 struct FileHeader {
@@ -102,11 +103,9 @@ Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& c
   KL_TRY(ledger.reserve(MemoryUse::weights, canonical));
   out->counted_maps_ = canonical;
   if (out->items_.empty()) return out;
-  if (out->open_cache()) {
-    KL_TRY(ledger.reserve(MemoryUse::packed_weights, offset));
-    return out;
-  }
+  // Memory that is not touched costs nothing: a mapped cache file and its copy take their room once.
   KL_ASSIGN(out->memory_, Block::allocate(offset, MemoryUse::packed_weights, ledger));
+  if (out->open_cache()) return out;
   for (const Item& item : out->items_)
     params[static_cast<size_t>(item.param)].pack_into = out->memory_.data() + item.offset;
   return out;
@@ -116,7 +115,6 @@ PackedWeights::~PackedWeights() {
   // A half-written copy would be lost: short commands let the writer end.
   wait();
   ledger_->release(MemoryUse::weights, counted_maps_);
-  if (map_) ledger_->release(MemoryUse::packed_weights, bytes_);
 }
 
 // Notes the embedding tables that no product reads in the file's map; returns what is resident of them.
@@ -159,7 +157,18 @@ bool PackedWeights::open_cache() {
 void PackedWeights::param_packed(ParamId param) {
   ParamData& p = params_[static_cast<size_t>(param)];
   p.panels = p.pack_into;
-  if (++packed_ == items_.size()) start_writing();
+  p.pack_into = nullptr;
+  if (++packed_ == items_.size() && !map_) start_writing();
+}
+
+void PackedWeights::move_some() {
+  if (!map_ || moving_ == items_.size()) return;
+  if (!has_huge_pages()) moving_ = items_.size();
+  for (uint64_t bytes = 0; moving_ < items_.size() && bytes < kMovedWithABatch; ++moving_) {
+    const Item& item = items_[moving_];
+    params_[static_cast<size_t>(item.param)].pack_into = memory_.data() + item.offset;
+    bytes += item.bytes;
+  }
 }
 
 void PackedWeights::start_writing() {

@@ -33,6 +33,7 @@ Result<std::unique_ptr<Runner>> Runner::create(const Model& model, const RunnerO
 }
 
 Status Runner::run(std::span<const BatchPart> parts, const KeepGoing& keep_going) {
+  if (answered_) model_.packed().move_some();
   tokens_.clear();
   sequences_.clear();
   outputs_.clear();

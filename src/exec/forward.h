@@ -21,7 +21,7 @@ struct BatchSequence {
 /// Who is told while weights are packed on the way.
 struct PackingObserver {
   void* self;
-  /// These canonical rows have been packed and are not read again. Called by any worker.
+  /// These canonical rows have been packed, or these panels copied, and are not read again. Called by any worker.
   void (*rows_packed)(void* self, std::span<const std::byte> rows);
   /// Every panel of the weight lies in its place. Called on the thread that called forward().
   void (*param_packed)(void* self, ParamId param);

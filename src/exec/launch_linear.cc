@@ -1,5 +1,6 @@
 // Matrix products over panels of weights, with the fused forms: several weights on one input, a residual, gate and up.
 #include <algorithm>
+#include <cstring>
 
 #include "exec/walker.h"
 
@@ -31,6 +32,13 @@ void quantize_input(const Walker& w, const Step& step) {
   });
 }
 
+// Copies packed panels to their new place; returns where they are.
+const std::byte* move_panels(const Walker& w, const ParamData& weight, size_t from, size_t bytes) {
+  std::memcpy(weight.pack_into + from, weight.panels + from, bytes);
+  w.batch.packing->rows_packed(w.batch.packing->self, {weight.panels + from, bytes});
+  return weight.pack_into + from;
+}
+
 // Panels [begin, end) of one product. Weights that are not packed yet are packed panel by panel first: the same kernel on the
 // same bytes, so the result is the same.
 void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Target target, std::byte* scratch) {
@@ -53,12 +61,14 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
                   .panel_end = end - begin,
                   .epilogue = target.epilogue,
                   .scratch = scratch + round_up<size_t>(weight.panel_bytes, 64)};
+  const bool keep = weight.pack_into != nullptr && w.batch.packing != nullptr;
   if (args.panels != nullptr) {
-    args.panels += static_cast<size_t>(begin) * weight.panel_bytes;
+    const size_t from = static_cast<size_t>(begin) * weight.panel_bytes;
+    args.panels += from;
+    if (keep) args.panels = move_panels(w, weight, from, static_cast<size_t>(end - begin) * weight.panel_bytes);
     return k.matmul(args);
   }
   args.panel_end = 1;
-  const bool keep = weight.pack_into != nullptr && w.batch.packing != nullptr;
   for (int64_t row = first; row < std::min(p.N, end * kPanelRows); row += kPanelRows) {
     const auto rows = static_cast<int>(std::min<int64_t>(kPanelRows, p.N - row));
     std::byte* panel = !keep ? scratch : weight.pack_into + static_cast<size_t>(row / kPanelRows) * weight.panel_bytes;
@@ -78,7 +88,7 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
 
 void tell_packed(const Walker& w, const Step& step) {
   const ParamData& weight = w.param(step.weight);
-  if (weight.panels == nullptr && weight.pack_into != nullptr && w.batch.packing != nullptr)
+  if (weight.pack_into != nullptr && w.batch.packing != nullptr)
     w.batch.packing->param_packed(w.batch.packing->self, step.weight);
 }
 

@@ -21,8 +21,8 @@ struct ParamData {
   size_t row_bytes = 0;
   const std::byte* panels = nullptr;
   size_t panel_bytes = 0;
-  std::byte* pack_into =
-      nullptr;  ///< not packed yet: the panels' place; whoever multiplies a panel first packs it there
+  /// Where the panels are to stand; who multiplies one first packs it there, or copies it where `panels` has it already. Null: they stay.
+  std::byte* pack_into = nullptr;
 };
 
 /// What one launch does. Row-wise ones run over rows in parallel, linear ones over panels, attention over heads and tiles.

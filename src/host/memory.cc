@@ -28,6 +28,7 @@ static std::byte* system_allocate(size_t bytes) {
 }
 static void system_free(std::byte* data, size_t) { VirtualFree(data, 0, MEM_RELEASE); }
 void forget_pages(std::span<const std::byte>) {}  // the working set is trimmed by the system
+bool has_huge_pages() { return false; }           // they take a privilege
 uint64_t machine_memory_bytes() {
   MEMORYSTATUSEX status{sizeof(status)};
   return GlobalMemoryStatusEx(&status) ? status.ullTotalPhys : 0;
@@ -66,6 +67,14 @@ void forget_pages(std::span<const std::byte> bytes) {
   const auto begin = round_up(reinterpret_cast<uintptr_t>(bytes.data()), page);
   const auto end = (reinterpret_cast<uintptr_t>(bytes.data()) + bytes.size()) / page * page;
   if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+bool has_huge_pages() {
+  std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");  // Linux only
+  std::string word;
+  while (file >> word)
+    if (word == "[always]" || word == "[madvise]") return true;
+  return false;
 }
 
 uint64_t machine_memory_bytes() {

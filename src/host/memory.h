@@ -33,6 +33,9 @@ class Block {
 /// from the file when read again. Only for read-only file maps.
 void forget_pages(std::span<const std::byte> bytes);
 
+/// Whether large blocks get pages of 2 MB.
+bool has_huge_pages();
+
 /// This machine's memory, and the largest resident set this process has had; 0 where the system does not tell.
 uint64_t machine_memory_bytes();
 uint64_t available_memory_bytes();

@@ -15,7 +15,7 @@ constexpr TokenId kUnknownMark = -1;
 
 class Unigram final : public WordModel {
  public:
-  Unigram(const Vocabulary& vocabulary, UnigramOptions options) : vocabulary_(vocabulary), options_(options) {
+  Unigram(const Vocabulary& vocabulary, UnigramOptions options) : options_(options) {
     if (options_.byte_fallback) bytes_ = ByteTokens::find(vocabulary);
     double least = std::numeric_limits<float>::max();
     std::vector<Trie::Entry> entries;
@@ -94,7 +94,6 @@ class Unigram final : public WordModel {
     }
   }
 
-  const Vocabulary& vocabulary_;
   UnigramOptions options_;
   ByteTokens bytes_;
   JoinFilter joins_;
