@@ -36,8 +36,4 @@ Batch make_batch(std::span<const Sample> samples);
 /// Rows that count for the loss.
 int64_t unmasked(const Batch& batch);
 
-/// Cuts a series of sequences into runs that each fit `budget` tokens, in order: run r is [bounds[r], bounds[r + 1]).
-/// A sequence longer than the budget is a run of its own. With `most_sequences` > 0 no run has more of them.
-std::vector<size_t> pack_bounds(std::span<const int64_t> lengths, int64_t budget, size_t most_sequences = 0);
-
 }  // namespace kinglet::train

@@ -25,12 +25,5 @@ TEST(Batch, AWindowPredictsTheTokenAfterIt) {
   EXPECT_EQ(batch.targets, (Ints{2, 3}));
 }
 
-TEST(Batch, PackingKeepsTheOrderAndTheBudget) {
-  const int64_t lengths[] = {3, 4, 2, 9, 1, 1};
-  EXPECT_EQ(pack_bounds(lengths, 7), (std::vector<size_t>{0, 2, 3, 4, 6}));
-  EXPECT_EQ(pack_bounds(lengths, 100, 2), (std::vector<size_t>{0, 2, 4, 6}));
-  EXPECT_EQ(pack_bounds({}, 7), (std::vector<size_t>{0}));
-}
-
 }  // namespace
 }  // namespace kinglet::train

@@ -1,33 +1,50 @@
 #include "train/language_modeling.h"
 
 #include "formats/json.h"
+#include "host/error.h"
 
 namespace kinglet::train {
+namespace {
 
-std::vector<Batch> LanguageModeling::batches_of(const Corpus& corpus, std::span<const Item> items) const {
-  std::vector<int64_t> lengths;
-  for (const Item& item : items) lengths.push_back(item.length());
-  const std::vector<size_t> bounds = pack_bounds(lengths, shape_.batch_tokens, static_cast<size_t>(shape_.batch_items));
-  std::vector<Batch> batches(bounds.size() - 1);
-  for (size_t b = 0; b < batches.size(); ++b)
-    for (size_t i = bounds[b]; i < bounds[b + 1]; ++i) corpus.append_to(batches[b], items[i].begin, items[i].end);
+bool at_end_of_epoch(DataOrder& order, const DataCursor& cursor) {
+  return cursor.next >= order.epoch_size(cursor.epoch);
+}
+
+/// The batches of a step; the cursor moves behind them.
+std::vector<std::vector<Window>> next_step(DataOrder& order, DataCursor& cursor, const StepShape& shape) {
+  std::vector<std::vector<Window>> batches;
+  do batches.push_back(order.next(cursor, shape.batch));
+  while (static_cast<int64_t>(batches.size()) < shape.batches && !at_end_of_epoch(order, cursor));
   return batches;
 }
 
+}  // namespace
+
+Passes passes_of(Graph& graph) {
+  return {.backward = [&graph](const Batch& batch, double weight) { return graph.backward(batch, weight); },
+          .evaluate = [&graph](const Batch& batch) { return graph.evaluate(batch); }};
+}
+
+int64_t steps_of_epoch(DataOrder& order, uint64_t epoch, const StepShape& shape) {
+  int64_t steps = 0;
+  for (DataCursor cursor{.epoch = epoch}; steps == 0 || !at_end_of_epoch(order, cursor); ++steps)
+    (void)next_step(order, cursor, shape);
+  return steps;
+}
+
 Result<StepLoss> LanguageModeling::accumulate() {
-  std::vector<Item> items;
-  for (int64_t i = 0; i < shape_.items; ++i) items.push_back(order_.next());
-  const std::vector<Batch> batches = batches_of(training_, items);
+  std::vector<Batch> batches;
   StepLoss out;
-  for (const Batch& batch : batches) {
+  for (const auto& windows : next_step(order_, cursor_, shape_)) {
+    const Batch& batch = batches.emplace_back(order_.batch(windows));
     out.tokens += batch.size();
     out.targets += unmasked(batch);
   }
   if (out.targets == 0)
-    return Status(Code::corrupt, "none of the step's tokens counts for the loss; look at the labels");
+    return Status(Code::corrupt, "none of the step's tokens counts for the loss; look at the data's labels");
   double sum = 0;
   for (const Batch& batch : batches) {
-    KL_ASSIGN(const LossSum loss, passes_.backward(batch, 1.0 / static_cast<double>(out.targets)));
+    KL_ASSIGN(const Loss loss, passes_.backward(batch, 1.0 / static_cast<double>(out.targets)));
     sum += loss.sum;
   }
   out.loss = sum / static_cast<double>(out.targets);
@@ -35,17 +52,29 @@ Result<StepLoss> LanguageModeling::accumulate() {
 }
 
 Result<std::optional<double>> LanguageModeling::evaluate() {
-  LossSum total;
-  for (const Batch& batch : batches_of(held_out_, held_out_items_)) {
-    KL_ASSIGN(const LossSum loss, passes_.forward(batch));
+  if (!held_out_) return std::optional<double>();
+  Loss total;
+  for (DataCursor cursor; !at_end_of_epoch(*held_out_, cursor);) {
+    KL_ASSIGN(const Loss loss, passes_.evaluate(held_out_->batch(held_out_->next(cursor, shape_.batch))));
     total.sum += loss.sum;
     total.count += loss.count;
   }
-  if (total.count == 0) return std::optional<double>();
+  if (total.count == 0) return Status(Code::corrupt, "none of the held-out tokens counts for the loss");
   return std::optional<double>(total.sum / static_cast<double>(total.count));
 }
 
-Json LanguageModeling::cursor() const { return order_.cursor(); }
-Status LanguageModeling::restore(const Json& cursor) { return order_.restore(cursor); }
+Json LanguageModeling::cursor() const { return {{"epoch", cursor_.epoch}, {"next", cursor_.next}}; }
+
+Status LanguageModeling::restore(const Json& cursor) {
+  for (const char* key : {"epoch", "next"})
+    if (!cursor.is_object() || !cursor.contains(key) || !cursor[key].is_number_unsigned())
+      return Status(Code::corrupt, "no place in the data");
+  const DataCursor place{.epoch = cursor["epoch"].get<uint64_t>(), .next = cursor["next"].get<uint64_t>()};
+  if (place.next > order_.epoch_size(place.epoch))
+    return error(Code::corrupt, "{} of {} pieces of data: they are others than before", place.next,
+                 order_.epoch_size(place.epoch));
+  cursor_ = place;
+  return ok_status();
+}
 
 }  // namespace kinglet::train

@@ -4,42 +4,35 @@
 #include <functional>
 #include <vector>
 
-#include "train/corpus.h"
+#include "train/data_order.h"
+#include "train/graph.h"
 #include "train/objective.h"
 
 namespace kinglet::train {
 
-/// Of one batch: the sum of the negative log likelihoods of its targets, in nats, and how many there were.
-struct LossSum {
-  double sum = 0;
-  int64_t count = 0;
-};
-
-/// The model, as far as this objective needs it.
+/// The model, as far as this objective needs it; passes_of() gives a graph's.
 struct Passes {
-  /// Adds `weight` times the gradient of the batch's sum to the gradients.
-  std::function<Result<LossSum>(const Batch& batch, double weight)> backward;
-  std::function<Result<LossSum>(const Batch& batch)> forward;
+  std::function<Result<Loss>(const Batch& batch, double weight)> backward;  ///< as Graph::backward
+  std::function<Result<Loss>(const Batch& batch)> evaluate;                 ///< as Graph::evaluate
+};
+Passes passes_of(Graph& graph);
+
+/// A step is so many batches, fewer where an epoch ends. It is the mean over all their targets together, so that it does not matter
+/// how its sequences are spread over batches.
+struct StepShape {
+  BatchBudget batch;
+  int64_t batches = 1;
 };
 
-/// How a step's items become batches. A step is the mean over all of its targets, however it is cut.
-struct StepShape {
-  int64_t items = 1;                 ///< of a step
-  int64_t batch_items = 1;           ///< of a batch, at most
-  int64_t batch_tokens = INT64_MAX;  ///< of a batch, at most (one item may be longer)
-};
+/// Steps in one epoch.
+int64_t steps_of_epoch(DataOrder& order, uint64_t epoch, const StepShape& shape);
 
 class LanguageModeling final : public Objective {
  public:
-  /// `training` and `held_out` (empty: none) must outlive it; held-out items are cut as the training ones and taken in order.
-  LanguageModeling(Passes passes, const Corpus& training, ItemOrder order, StepShape shape, const Corpus& held_out,
-                   std::vector<Item> held_out_items)
-      : passes_(std::move(passes)),
-        training_(training),
-        order_(std::move(order)),
-        shape_(shape),
-        held_out_(held_out),
-        held_out_items_(std::move(held_out_items)) {}
+  LanguageModeling(Passes passes, DataOrder order, StepShape shape)
+      : passes_(std::move(passes)), order_(std::move(order)), shape_(shape) {}
+  /// One epoch of `order` is what evaluate() scores.
+  void hold_out(DataOrder order) { held_out_.emplace(std::move(order)); }
 
   Result<StepLoss> accumulate() override;
   Result<std::optional<double>> evaluate() override;
@@ -47,14 +40,11 @@ class LanguageModeling final : public Objective {
   Status restore(const Json& cursor) override;
 
  private:
-  std::vector<Batch> batches_of(const Corpus& corpus, std::span<const Item> items) const;
-
   Passes passes_;
-  const Corpus& training_;
-  ItemOrder order_;
+  DataOrder order_;
   StepShape shape_;
-  const Corpus& held_out_;
-  std::vector<Item> held_out_items_;
+  DataCursor cursor_;
+  std::optional<DataOrder> held_out_;
 };
 
 }  // namespace kinglet::train

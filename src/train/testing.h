@@ -26,7 +26,7 @@ class BigramModel {
   }
   Passes passes() {
     return {.backward = [this](const Batch& batch, double weight) { return pass(batch, weight); },
-            .forward = [this](const Batch& batch) { return pass(batch, 0); }};
+            .evaluate = [this](const Batch& batch) { return pass(batch, 0); }};
   }
   std::vector<float>& table() { return table_; }
   const std::vector<float>& bias() const { return bias_; }
@@ -35,8 +35,8 @@ class BigramModel {
  private:
   size_t size() const { return static_cast<size_t>(vocabulary_) * static_cast<size_t>(vocabulary_); }
 
-  Result<LossSum> pass(const Batch& batch, double weight) {
-    LossSum loss;
+  Result<Loss> pass(const Batch& batch, double weight) {
+    Loss loss;
     const auto V = static_cast<size_t>(vocabulary_);
     for (size_t t = 0; t < batch.tokens.size(); ++t) {
       if (batch.targets[t] == kIgnore) continue;

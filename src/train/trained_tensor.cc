@@ -21,6 +21,21 @@ double sum_of_squares(std::span<const float> values) {
 
 }  // namespace
 
+std::vector<TrainedTensor> trained_tensors(Parameters& parameters, const TrainedTensorOptions& options) {
+  std::vector<TrainedTensor> out;
+  for (Parameter& p : parameters.all()) {
+    if (!p.trained()) continue;
+    out.push_back({.name = p.name,
+                   .shape = p.shape,
+                   .values = p.values,
+                   .gradient = p.gradient,
+                   .weight_decay = p.decay || options.decay_all ? options.weight_decay : 0,
+                   .origin = p.origin,
+                   .rate = p.name.find("lora_B") != std::string::npos ? options.lora_plus_ratio : 1});
+  }
+  return out;
+}
+
 std::vector<Piece> cut_pieces(std::span<const TrainedTensor> tensors) {
   std::vector<Piece> pieces;
   for (size_t t = 0; t < tensors.size(); ++t)

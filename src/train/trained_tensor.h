@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "tensor/shape.h"
+#include "train/parameters.h"
 
 namespace kinglet::train {
 
@@ -21,6 +22,14 @@ struct TrainedTensor {
   float origin = 0;           ///< 1 for norms that are held as 1 + w
   double rate = 1;            ///< its learning rate over the run's (LoRA+ gives B matrices a larger one)
 };
+
+struct TrainedTensorOptions {
+  double weight_decay = 0.1;
+  bool decay_all = false;      ///< norms and biases too
+  double lora_plus_ratio = 1;  ///< rate of adapters' B matrices ("LoRA+", Hayou et al. 2024)
+};
+/// Those of `parameters` that have a gradient; the parameters keep the memory.
+std::vector<TrainedTensor> trained_tensors(Parameters& parameters, const TrainedTensorOptions& options);
 
 /// A stretch of one tensor: the unit of parallel work. Stretches do not depend on the number of threads, so neither do results.
 struct Piece {

@@ -21,28 +21,30 @@ namespace {
 constexpr int32_t kVocabulary = 7;
 
 /// 16 sequences of different lengths, some labels masked.
-Corpus ragged() {
-  Corpus corpus;
+Dataset ragged() {
+  Dataset data;
   for (int32_t i = 0; i < 16; ++i) {
     std::vector<int32_t> ids;
     for (int32_t t = 0; t < 2 + i * 5 % 9; ++t) ids.push_back((i * i + 3 * t) % kVocabulary);
     std::vector<int32_t> labels = ids;
     if (i % 3 == 0) labels[1] = kIgnore;
-    corpus.add(ids, labels);
+    data.add({ids, labels}, {});
   }
-  return corpus;
+  return data;
 }
+
+constexpr StepShape kFourSequences{.batch = {.sequences = 2}, .batches = 2};
 
 /// A run of the bigram model with memory of its own.
 struct BigramRun {
-  Corpus training = ragged(), held_out = ragged();
+  Dataset data = ragged();
   BigramModel model{kVocabulary};
   LanguageModeling objective;
   TrainerOptions options;
 
-  explicit BigramRun(StepShape shape, Shuffle shuffle = Shuffle::yes)
-      : objective(model.passes(), training, ItemOrder(training, Cut::sequences, 0, shuffle, 3), shape, held_out,
-                  items_in_order(held_out, Cut::sequences, 0)) {
+  explicit BigramRun(StepShape shape, bool shuffle = true)
+      : objective(model.passes(), DataOrder(data, {.shuffle = shuffle, .seed = 3}), shape) {
+    objective.hold_out(DataOrder(data, {.shuffle = false}));
     options.schedule = {.kind = ScheduleKind::cosine, .peak = 0.05, .total = 12, .warmup = 2};
     options.settings = {{"lr", 0.05}};
   }
@@ -54,9 +56,8 @@ struct BigramRun {
 };
 
 TEST(LanguageModeling, AStepIsTheSameHoweverItIsCut) {
-  BigramRun at_once({.items = 16, .batch_items = 16}, Shuffle::no),
-      one_by_one({.items = 16, .batch_items = 1}, Shuffle::no),
-      packed({.items = 16, .batch_items = 16, .batch_tokens = 20}, Shuffle::no);
+  BigramRun at_once({.batch = {.sequences = 16}}, false), one_by_one({.batch = {.sequences = 1}, .batches = 16}, false),
+      packed({.batch = {.tokens = 20}, .batches = 100}, false);
   std::vector<StepLoss> losses;
   for (BigramRun* run : {&at_once, &one_by_one, &packed}) {
     const auto loss = run->objective.accumulate();
@@ -69,20 +70,26 @@ TEST(LanguageModeling, AStepIsTheSameHoweverItIsCut) {
   EXPECT_EQ(losses[0].tokens, losses[2].tokens);
 }
 
+TEST(LanguageModeling, AStepEndsWhereItsEpochEnds) {
+  const Dataset data = ragged();
+  DataOrder order(data, {.shuffle = false});
+  EXPECT_EQ(steps_of_epoch(order, 0, {.batch = {.sequences = 3}, .batches = 2}), 3);  // 6, 6 and 4 sequences
+  EXPECT_EQ(steps_of_epoch(order, 0, {.batch = {.sequences = 16}, .batches = 2}), 1);
+}
+
 TEST(LanguageModeling, AStepWithoutTargetsIsRefused) {
-  BigramRun run({.items = 1, .batch_items = 1}, Shuffle::no);
-  run.training = Corpus();
-  run.training.add(std::vector<int32_t>{1, 2}, std::vector<int32_t>{1, kIgnore});
-  LanguageModeling objective(run.model.passes(), run.training,
-                             ItemOrder(run.training, Cut::sequences, 0, Shuffle::no, 0), {}, run.held_out, {});
-  EXPECT_FALSE(objective.accumulate().ok());
+  BigramModel model(kVocabulary);
+  Dataset data;
+  data.add({{1, 2}, {1, kIgnore}}, {});
+  LanguageModeling objective(model.passes(), DataOrder(data, {}), {});
+  EXPECT_EQ(objective.accumulate().status().code(), Code::corrupt);
   const auto held_out = objective.evaluate();
   ASSERT_TRUE(held_out.ok());
   EXPECT_FALSE(held_out->has_value());
 }
 
 TEST(Trainer, Learns) {
-  BigramRun run({.items = 4, .batch_items = 2});
+  BigramRun run(kFourSequences);
   run.options.schedule.total = 60;
   run.options.evaluate_every = 20;
   std::vector<StepRecord> records;
@@ -96,7 +103,7 @@ TEST(Trainer, Learns) {
 }
 
 std::vector<float> through(OptimizerKind kind) {
-  BigramRun run({.items = 4, .batch_items = 2});
+  BigramRun run(kFourSequences);
   EXPECT_TRUE(run.trainer(kind).run({}).ok());
   return run.model.table();
 }
@@ -106,7 +113,7 @@ TEST(Trainer, ResumesBitForBit) {
        {OptimizerKind::adamw, OptimizerKind::adamw8, OptimizerKind::lion, OptimizerKind::adafactor}) {
     const std::vector<float> whole = through(kind);
     const TempFolder folder;
-    BigramRun first({.items = 4, .batch_items = 2}), second({.items = 4, .batch_items = 2});
+    BigramRun first(kFourSequences), second(kFourSequences);
     first.options.checkpoint = second.options.checkpoint = folder.file("checkpoint");
     int steps = 0;
     const Status stopped = first.trainer(kind).run(
@@ -123,7 +130,7 @@ TEST(Trainer, ResumesBitForBit) {
 #ifndef _WIN32
 /// Trains in a process of its own that dies in step `last`, before its checkpoint.
 void train_and_die(const std::string& checkpoint, int64_t last) {
-  BigramRun run({.items = 4, .batch_items = 2});
+  BigramRun run(kFourSequences);
   run.options.checkpoint = checkpoint;
   run.options.checkpoint_every = 3;
   const pid_t child = fork();
@@ -148,7 +155,7 @@ TEST(Trainer, SurvivesBeingKilled) {
   EXPECT_FALSE(is_file(checkpoint));
   train_and_die(checkpoint, 4);
   train_and_die(checkpoint, 8);
-  BigramRun run({.items = 4, .batch_items = 2});
+  BigramRun run(kFourSequences);
   run.options.checkpoint = checkpoint;
   Trainer trainer = run.trainer();
   ASSERT_TRUE(trainer.resume().ok());
@@ -160,7 +167,7 @@ TEST(Trainer, SurvivesBeingKilled) {
 
 TEST(Trainer, RefusesACheckpointOfAnotherRun) {
   const TempFolder folder;
-  BigramRun run({.items = 4, .batch_items = 2});
+  BigramRun run(kFourSequences);
   run.options.checkpoint = folder.file("checkpoint");
   run.options.checkpoint_every = 4;
   ASSERT_TRUE(run.trainer().run({}).ok());
@@ -184,7 +191,7 @@ TEST(Trainer, RefusesACheckpointOfAnotherRun) {
 
 TEST(Trainer, AFailedCheckpointDoesNotEndTheRun) {
   const TempFolder folder;
-  BigramRun run({.items = 4, .batch_items = 2});
+  BigramRun run(kFourSequences);
   run.options.checkpoint = folder.file("no/such/folder/checkpoint");
   run.options.checkpoint_every = 5;
   int failures = 0;
@@ -193,7 +200,7 @@ TEST(Trainer, AFailedCheckpointDoesNotEndTheRun) {
 }
 
 TEST(Watchdog, StopsAtANanAndAtAnExplosion) {
-  BigramRun run({.items = 4, .batch_items = 2});
+  BigramRun run(kFourSequences);
   run.model.table()[0] = std::numeric_limits<float>::quiet_NaN();
   const Status nan = run.trainer().run({});
   EXPECT_EQ(nan.code(), Code::out_of_range);
@@ -213,7 +220,7 @@ TEST(Watchdog, StopsAtANanAndAtAnExplosion) {
 }
 
 TEST(Watchdog, StopsWhereAWeightDoesNotChange) {
-  BigramRun run({.items = 4, .batch_items = 2});
+  BigramRun run(kFourSequences);
   std::vector<float> values{1, 2}, gradient(2);
   auto tensors = run.model.tensors();
   tensors.push_back({.name = "unread", .shape = {2}, .values = values, .gradient = gradient});

@@ -1,0 +1,402 @@
+// kinglet train: pretraining, and going on with it, from text or token ids.
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+
+#include "arch/model_spec.h"
+#include "cli/sample_text.h"
+#include "cli/training_run.h"
+#include "convert/convert.h"
+#include "convert/presets.h"
+#include "formats/hf_directory.h"
+#include "host/error.h"
+#include "host/file.h"
+#include "host/threads.h"
+#include "train/held_out.h"
+#include "train/language_modeling.h"
+#include "train/save_model.h"
+
+namespace kinglet::cli {
+namespace {
+
+constexpr int64_t kUsualWindow = 512;  // tokens that texts are cut to where nobody says otherwise
+constexpr size_t kPromptTokens = 24;   // of a sample that begins with the data
+
+struct Words {
+  CommonOptions common;
+  TrainingWords training;
+  std::string model, init = "auto", tokenizer, gguf;
+  std::vector<std::string> data, held_out, set;
+  double held_out_share = 0;
+  bool strict = false;
+};
+
+/// Where the run starts: a configuration, perhaps weights, perhaps a tokenizer.
+struct Start {
+  std::optional<Checkpoint> checkpoint;
+  bool random = false;
+  std::string tokenizer_folder;  ///< empty: none
+  std::optional<Tokenizer> tokenizer;
+  ModelSpec spec;
+};
+
+Status set_key(Json& config, const std::string& word) {
+  const size_t equals = word.find('=');
+  if (equals == std::string::npos || equals == 0)
+    return error(Code::invalid_argument, "--set takes KEY=VALUE, not '{}'", word);
+  auto value = parse_json(word.substr(equals + 1));
+  config[word.substr(0, equals)] = value.ok() ? *std::move(value) : Json(word.substr(equals + 1));
+  return ok_status();
+}
+
+/// A directory, a config.json, or a preset's name.
+Result<Checkpoint> open_configuration(const Words& words) {
+  HfDirectory hf;
+  hf.path = words.model;
+  if (is_directory(words.model)) {
+    KL_ASSIGN(const Checkpoint directory, Checkpoint::open(words.model));
+    if (words.set.empty()) return directory;
+    hf.config = directory.hf()->config;  // another shape: the weights are not for it
+    hf.tokenizer = directory.hf()->tokenizer;
+    hf.sentencepiece = directory.hf()->sentencepiece;
+  } else if (is_file(words.model)) {
+    if (!words.model.ends_with(".json"))
+      return error(Code::unsupported,
+                   "{}: train takes a Hugging Face directory, a config.json or a preset; `kinglet convert` makes a "
+                   "directory of a GGUF",
+                   words.model);
+    KL_ASSIGN(hf.config, read_json(words.model));
+    if (!hf.config.is_object()) return error(Code::corrupt, "{}: not a JSON object", words.model);
+  } else {
+    auto preset = convert::find_preset(words.model);
+    if (!preset.ok())
+      return error(Code::not_found, "{} is no directory, no config.json, and {}", words.model, preset.status().text());
+    hf.config = preset->config;
+  }
+  for (const std::string& word : words.set) KL_TRY(set_key(hf.config, word));
+  return Checkpoint::of(std::move(hf));
+}
+
+Status load_tokenizer(const Words& words, Start& start) {
+  start.tokenizer_folder = words.tokenizer;
+  const HfDirectory& hf = *start.checkpoint->hf();
+  if (start.tokenizer_folder.empty() && (!hf.tokenizer.is_null() || !hf.sentencepiece.empty()))
+    start.tokenizer_folder = words.model;
+  if (start.tokenizer_folder.empty()) return ok_status();
+  KL_ASSIGN(const Checkpoint from, Checkpoint::open(start.tokenizer_folder));
+  KL_ASSIGN(start.tokenizer, Tokenizer::load(from));
+  return ok_status();
+}
+
+Result<Start> open_start(const Words& words) {
+  Start start;
+  KL_ASSIGN(start.checkpoint, open_configuration(words));
+  KL_TRY(load_tokenizer(words, start));
+  KL_ASSIGN(start.spec, read_model_spec(*start.checkpoint));
+  const bool weights = start.checkpoint->hf()->weights.has_value();
+  if (words.init == "weights" && !weights)
+    return error(Code::not_found, "{}: no weights; --init random starts afresh", words.model);
+  start.random = words.init == "random" || !weights;
+  if (start.tokenizer && start.tokenizer->vocab_size() > start.spec.hyper.V)
+    return error(Code::invalid_argument,
+                 "{}: the tokenizer has {} tokens, the model's vocabulary {}; --set vocab_size={} makes room",
+                 start.tokenizer_folder, start.tokenizer->vocab_size(), start.spec.hyper.V,
+                 start.tokenizer->vocab_size());
+  return start;
+}
+
+// -- data --
+
+struct Data {
+  train::Dataset training;
+  std::optional<train::Dataset> held_out;
+};
+
+Result<train::Dataset> load(const std::vector<std::string>& files, const Start& start, const Words& words) {
+  const train::SampleOptions options{
+      .max_length = words.training.sequence > 0 ? words.training.sequence + 1 : start.spec.hyper.context,
+      .vocabulary = static_cast<int32_t>(start.spec.hyper.V)};
+  ChatSource source;
+  if (start.tokenizer) {
+    KL_ASSIGN(const Checkpoint from, Checkpoint::open(start.tokenizer_folder));
+    source = chat_source(from);
+  }
+  KL_ASSIGN(const auto maker,
+            train::SampleMaker::create(start.tokenizer ? &*start.tokenizer : nullptr, std::move(source), options));
+  train::RowProblems problems(words.strict);
+  train::LoadReport report;
+  KL_ASSIGN(train::Dataset data, train::load_dataset(files, maker, {}, problems, report));
+  for (const std::string& line : train::describe(report, problems, options.max_length))
+    fmt::print(stderr, "kinglet train: {}\n", line);
+  return data;
+}
+
+Result<Data> load_data(const Words& words, const Start& start) {
+  if (words.data.empty()) return Status(Code::invalid_argument, "--data FILE is missing: what to learn from");
+  Data data;
+  KL_ASSIGN(data.training, load(words.data, start, words));
+  if (!words.held_out.empty()) {
+    KL_ASSIGN(data.held_out, load(words.held_out, start, words));
+  } else if (words.held_out_share > 0) {
+    KL_ASSIGN(auto parts, train::split_off_end(data.training, words.held_out_share));
+    data.training = std::move(parts.first);
+    data.held_out = std::move(parts.second);
+  }
+  return data;
+}
+
+bool has_text(const train::Dataset& data) {
+  for (size_t i = 0; i < data.size(); ++i)
+    if (data.kind(i).text) return true;
+  return false;
+}
+
+/// Tokens that a batch has for each of its sequences.
+int64_t window_of(const Words& words, const Start& start, const train::Dataset& data) {
+  if (words.training.sequence > 0) return words.training.sequence;
+  const int64_t context = start.spec.hyper.context,
+                texts = context > 0 ? std::min(context, kUsualWindow) : kUsualWindow;
+  return std::max(data.longest(), has_text(data) ? texts : int64_t{1});
+}
+
+// -- the run --
+
+/// What the loop works on. Not movable: the objective looks at the graph, and that at the parameters.
+struct Run {
+  const Words& words;
+  Start start;
+  Data data;
+  ThreadPool pool;
+  Ledger ledger;
+  std::optional<train::Parameters> parameters;
+  std::optional<train::Graph> graph;
+  std::optional<train::LanguageModeling> objective;
+  train::StepShape shape;
+  int64_t window = 0;
+  TrainingPlan plan;
+
+  Run(const Words& w, Start s, Data d, int threads, uint64_t memory)
+      : words(w), start(std::move(s)), data(std::move(d)), pool(threads), ledger(memory) {}
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  train::DataOrder order() const {
+    const TrainingWords& t = words.training;
+    return {data.training, {.window = window, .shuffle = !t.no_shuffle, .seed = t.seed}};
+  }
+};
+
+int64_t largest_batch(train::DataOrder order, const train::BatchBudget& budget) {
+  int64_t most = 0;
+  for (train::DataCursor cursor; cursor.next < order.epoch_size(0);) {
+    int64_t tokens = 0;
+    for (const train::Window& w : order.next(cursor, budget)) tokens += w.length;
+    most = std::max(most, tokens);
+  }
+  return most;
+}
+
+int64_t steps_of(const Run& run) {
+  const TrainingWords& t = run.words.training;
+  if (t.steps > 0) return t.steps;
+  train::DataOrder order = run.order();
+  return std::max<int64_t>(
+      1, static_cast<int64_t>(t.epochs * static_cast<double>(train::steps_of_epoch(order, 0, run.shape)) + 0.5));
+}
+
+void make_plan(Run& run, train::OptimizerKind optimizer) {
+  TrainingPlan& plan = run.plan;
+  count_parameters(*run.parameters, optimizer, plan);
+  plan.samples = static_cast<int64_t>(run.data.training.size());
+  plan.tokens = run.data.training.tokens();
+  plan.held_out_tokens = run.data.held_out ? run.data.held_out->tokens() : 0;
+  plan.steps = steps_of(run);
+  plan.batches = plan.steps * run.shape.batches;
+  plan.data = static_cast<uint64_t>(plan.tokens + plan.held_out_tokens) * 8;
+}
+
+/// The graph, with layers computed twice where that is asked for or memory is short.
+Status make_graph(Run& run) {
+  const std::string& wish = run.words.training.checkpointing;
+  const int64_t most = largest_batch(run.order(), run.shape.batch);
+  run.plan.step_tokens = most * run.shape.batches;
+  const uint64_t limit =
+      std::min(run.ledger.limit(), available_memory_bytes() > 0 ? available_memory_bytes() : UINT64_MAX);
+  for (const auto mode : {train::Checkpointing::none, train::Checkpointing::layers}) {
+    const bool layers = mode == train::Checkpointing::layers;
+    if (layers ? wish == "none" : wish == "layers") continue;
+    KL_ASSIGN(run.graph, train::Graph::create(run.start.spec.program, *run.parameters,
+                                              {.parallel = run.pool.parallel(), .checkpointing = mode}, run.ledger));
+    run.plan.activations = run.graph->activation_bytes(most, most);
+    run.plan.recompute = layers;
+    if (layers || run.plan.bytes() - run.plan.weights <= limit) break;  // weights are there already
+  }
+  return run.ledger.reserve(MemoryUse::other, run.plan.optimizer);
+}
+
+/// Seconds for the first batch, the second time it is walked. The gradients it adds are zeros.
+Result<double> time_batch(Run& run) {
+  train::DataOrder order = run.order();
+  train::DataCursor cursor;
+  const train::Batch batch = order.batch(order.next(cursor, run.shape.batch));
+  double seconds = 0;
+  for (int i = 0; i < 2; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    KL_TRY(run.graph->backward(batch, 0).status());
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (seconds > 5) break;  // then a page fault more or less says little
+  }
+  return seconds;
+}
+
+Status prepare(Run& run) {
+  const TrainingWords& t = run.words.training;
+  run.window = window_of(run.words, run.start, run.data.training);
+  run.shape.batches = t.accumulate;
+  if (t.no_pack) run.shape.batch.sequences = t.batch;
+  else run.shape.batch.tokens = t.batch * run.window;
+  KL_ASSIGN(const train::OptimizerOptions optimizer, optimizer_of(t));
+  if (run.start.random) {
+    KL_ASSIGN(run.parameters, train::Parameters::random(run.start.spec.program, t.seed, run.ledger));
+  } else {
+    KL_ASSIGN(run.parameters, train::Parameters::load(*run.start.checkpoint, run.start.spec.program, {}, run.ledger));
+  }
+  make_plan(run, optimizer.kind);
+  KL_TRY(make_graph(run));
+  KL_ASSIGN(run.plan.batch_seconds, time_batch(run));
+  run.objective.emplace(train::passes_of(*run.graph), run.order(), run.shape);
+  if (run.data.held_out) run.objective->hold_out({*run.data.held_out, {.window = run.window, .shuffle = false}});
+  return ok_status();
+}
+
+// -- what is left behind --
+
+Status save(const Run& run) {
+  return train::save_model(*run.parameters, *run.start.checkpoint, run.start.tokenizer_folder, run.words.training.out);
+}
+
+std::vector<std::string> prompts_of(const Run& run) {
+  if (!run.start.tokenizer || !run.words.training.prompts.empty()) return run.words.training.prompts;
+  const auto ids = (run.data.held_out ? *run.data.held_out : run.data.training).ids(0);
+  return {run.start.tokenizer->decode(ids.first(std::min(kPromptTokens, ids.size())))};
+}
+
+/// What the model in the out folder says to each prompt. A run is not lost because there is no sample of it.
+std::vector<std::string> sample(const Run& run, const std::vector<std::string>& prompts) {
+  std::vector<std::string> out;
+  for (const std::string& prompt : prompts) {
+    const auto text = sample_text(run.words.training.out, prompt, {.threads = run.pool.threads()});
+    out.push_back(text.ok() ? *text : fmt::format("(no sample: {})", text.status().text()));
+  }
+  return out;
+}
+
+Status finish(const Run& run, const TrainingTask& task, const TrainingOutcome& outcome,
+              const std::vector<std::string>& before) {
+  KL_TRY(save(run));
+  const Words& words = run.words;
+  const std::string& out = words.training.out;
+  const std::vector<std::string> prompts = prompts_of(run), after = sample(run, prompts);
+  std::vector<train::ReportSample> samples;
+  for (size_t i = 0; i < prompts.size(); ++i)
+    samples.push_back({prompts[i], i < before.size() ? before[i] : "", after[i]});
+  KL_TRY(write_report(task, fmt::format("kinglet train {}", words.model), outcome, std::move(samples)));
+  if (!words.gguf.empty()) {
+    KL_ASSIGN(const Checkpoint written, Checkpoint::open(out));
+    KL_TRY(convert::to_gguf(written, words.gguf, {}));
+  }
+  if (words.common.json) {
+    Json json{{"out", out},
+              {"steps", task.plan.steps},
+              {"loss", outcome.last_loss},
+              {"first_loss", outcome.first_loss},
+              {"tokens", outcome.tokens},
+              {"seconds", outcome.seconds}};
+    if (outcome.held_out) json["held_out_loss"] = *outcome.held_out;
+    fmt::print("{}\n", json.dump());
+    return ok_status();
+  }
+  fmt::print("{}: {} steps, loss {:.4f} -> {:.4f}{}, {:.0f} tokens/s\n", out, task.plan.steps, outcome.first_loss,
+             outcome.last_loss, outcome.held_out ? fmt::format(", held out {:.4f}", *outcome.held_out) : "",
+             outcome.seconds > 0 ? static_cast<double>(outcome.tokens) / outcome.seconds : 0.0);
+  return ok_status();
+}
+
+Status train_model(const CLI::App& app, const Words& words) {
+  const TrainingWords& t = words.training;
+  if (words.model.empty())
+    return Status(Code::invalid_argument,
+                  "no MODEL: a Hugging Face directory, a config.json, or a preset of `kinglet synth --list`");
+  if (!t.plan) KL_TRY(check_out_folder(t));
+  uint64_t memory = UINT64_MAX;
+  if (!words.common.memory.empty()) {
+    KL_ASSIGN(memory, parse_bytes(words.common.memory));
+  }
+  KL_ASSIGN(Start start, open_start(words));
+  KL_ASSIGN(Data data, load_data(words, start));
+  Run run(words, std::move(start), std::move(data),
+          words.common.threads > 0 ? words.common.threads : ThreadPool::available(), memory);
+  KL_TRY(prepare(run));
+  if (words.common.json && t.plan) fmt::print("{}\n", to_json(run.plan).dump());
+  else if (!words.common.json) fmt::print("{}", text_of(run.plan));
+  std::fflush(stdout);
+  if (t.plan) return ok_status();
+  Json course = course_of(t, run.plan.steps);
+  course["data"] = {{"samples", run.plan.samples}, {"tokens", run.plan.tokens}};
+  course["parameters"] = run.plan.parameters;
+  const TrainingTask task{.app = &app,
+                          .words = &t,
+                          .objective = &*run.objective,
+                          .tensors = train::trained_tensors(*run.parameters, tensor_options_of(t)),
+                          .course = std::move(course),
+                          .plan = run.plan,
+                          .parallel = run.pool.parallel()};
+  std::vector<std::string> before;
+  if (!t.resume && run.start.tokenizer) {
+    KL_TRY(save(run));  // finds out now whether the folder can be written, and not after hours
+    before = sample(run, prompts_of(run));
+  }
+  KL_ASSIGN(const TrainingOutcome outcome, run_training(task));
+  return finish(run, task, outcome, before);
+}
+
+}  // namespace
+
+Action setup_train(CLI::App& app) {
+  const auto words = std::make_shared<Words>();
+  app.add_option("model", words->model,
+                 "a Hugging Face directory, a config.json, or a preset of `kinglet synth --list`");
+  app.add_option("--data", words->data,
+                 "what to learn: .jsonl of \"input_ids\" (and \"labels\") or \"text\", .txt, packed as .gz or .zst "
+                 "(may be given again)")
+      ->allow_extra_args(true);
+  app.add_option("--held-out", words->held_out, "data to measure on, not learned")->allow_extra_args(true);
+  app.add_option("--held-out-share", words->held_out_share, "hold out the last part of the data in place of --held-out")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  app.add_option("--init", words->init,
+                 "weights: go on from those that are there; random: start afresh; auto: weights where there are")
+      ->check(CLI::IsMember({"auto", "weights", "random"}))
+      ->capture_default_str();
+  app.add_option("--tokenizer", words->tokenizer,
+                 "directory whose tokenizer is used and copied (default: the model's)");
+  app.add_option("--set", words->set, "KEY=VALUE of config.json, e.g. num_hidden_layers=6 (may be given again)")
+      ->allow_extra_args(false);
+  app.add_option("--gguf", words->gguf, "also write the model as this GGUF file");
+  app.add_flag("--strict", words->strict, "stop at the first row that cannot be used, in place of counting it");
+  add_training(app, words->training);
+  add_common(app, words->common);
+  app.footer(
+      "Examples:\n"
+      "  kinglet train ./my-model --data text.jsonl.gz --held-out-share 0.05 --steps 1000 --out ./trained\n"
+      "  kinglet train llama-3.2-1b --set num_hidden_layers=4 --set hidden_size=256 --tokenizer ./tok --data book.txt "
+      "--out ./small\n"
+      "  kinglet train ./my-model --config trained/settings.toml --resume");
+  return [words, &app] {
+    KL_TRY(apply_config(app, words->training.config));
+    return train_model(app, *words);
+  };
+}
+
+}  // namespace kinglet::cli
