@@ -42,7 +42,6 @@ struct NormRow {
 };
 
 struct GradientKernels {
-  const char* name;
   int64_t panel_columns;  ///< of packed B
 
   void (*product)(const ProductBlock& block);

@@ -18,7 +18,6 @@ struct Matrix {
   int64_t rows = 0, columns = 0;
 
   float* row(int64_t i) const { return data + i * stride; }
-  Matrix rows_from(int64_t first, int64_t count) const { return {row(first), stride, count, columns}; }
 };
 
 enum class Write : uint8_t { store, add };

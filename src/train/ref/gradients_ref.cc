@@ -168,8 +168,7 @@ void attention_scores(const ScoreRow& row, float delta, const float* p, const fl
 }  // namespace
 
 const GradientKernels& reference_gradients() {
-  static const GradientKernels table{.name = "ref",
-                                     .panel_columns = 16,
+  static const GradientKernels table{.panel_columns = 16,
                                      .product = product,
                                      .pack_transposed = pack_transposed,
                                      .rms_norm = rms_norm,

@@ -19,7 +19,6 @@ namespace {
 
 struct Table : GradientKernels {
   Table() : GradientKernels{} {
-    name = "avx2";
     fill_rows(*this);
     fill_products(*this);
   }
