@@ -7,7 +7,8 @@
 
 namespace kinglet {
 
-inline constexpr float kMaxF16 = 65504.0f;  ///< the largest finite binary16
+inline constexpr float kMaxF16 = 65504.0f;      ///< the largest finite binary16
+inline constexpr float kMaxBf16 = 0x1.fep127f;  ///< the largest finite bfloat16
 
 /// IEEE binary16 to binary32, exact.
 constexpr float f16_to_f32(uint16_t h) {

@@ -15,7 +15,8 @@ Result<PlanOptions> Runner::plan_options(const Model& model, const RunnerOptions
                      .max_context = context,
                      .workers = threads,
                      .fusion = options.fusion,
-                     .kv_type = options.kv_type.value_or(model.default_kv_type())};
+                     .kv_type = options.kv_type.value_or(model.default_kv_type()),
+                     .few_tokens = options.few_tokens};
 }
 
 Result<std::unique_ptr<Runner>> Runner::create(const Model& model, const RunnerOptions& options) {

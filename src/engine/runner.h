@@ -19,6 +19,7 @@ struct RunnerOptions {
   int64_t outputs = 1;         ///< most rows of logits in a batch
   Fusion fusion = Fusion::on;
   std::optional<DType> kv_type;
+  int64_t few_tokens = 0;  ///< MatmulArgs::few: how batches of a few tokens are multiplied; 0: the kernels' own choice
 };
 
 /// Which rows of a part give logits.

@@ -60,7 +60,8 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
                   .panel_begin = 0,
                   .panel_end = end - begin,
                   .epilogue = target.epilogue,
-                  .scratch = scratch + round_up<size_t>(weight.panel_bytes, 64)};
+                  .scratch = scratch + round_up<size_t>(weight.panel_bytes, 64),
+                  .few = w.plan.options.few_tokens};
   const bool keep = weight.pack_into != nullptr && w.batch.packing != nullptr;
   if (args.panels != nullptr) {
     const size_t from = static_cast<size_t>(begin) * weight.panel_bytes;

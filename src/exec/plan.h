@@ -77,6 +77,7 @@ struct PlanOptions {
   int workers = 1;
   Fusion fusion = Fusion::on;
   DType kv_type = DType::f16;
+  int64_t few_tokens = 0;  ///< MatmulArgs::few
 };
 
 struct Plan {

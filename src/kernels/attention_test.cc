@@ -139,20 +139,25 @@ class Attention {
 
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(problem_.D)); }
 
-  /// How far from x the cache may be: half a unit of f16, or of i8 in a row whose largest value is given.
+  /// How far from x the cache may be: half a unit of f16 or bf16, or of i8 in a block whose largest value is given.
   double cache_error(double x, double largest) const {
     switch (problem_.type) {
       case DType::f16:
         return std::max(std::fabs(x) * 0x1p-11, 0x1p-25);
+      case DType::bf16:
+        return std::fabs(x) * 0x1p-9;
       case DType::i8:
         return largest / 254;
       default:
         return 0;
     }
   }
-  double largest(const float* row) const {
+  /// Of the block of a row that d is in.
+  double largest(const float* row, int64_t d) const {
     double most = 0;
-    for (int32_t d = 0; d < problem_.D; ++d) most = std::max<double>(most, std::fabs(row[d]));
+    const int64_t begin = d / kKvBlock * kKvBlock;
+    for (int64_t i = begin; i < std::min<int64_t>(begin + kKvBlock, problem_.D); ++i)
+      most = std::max<double>(most, std::fabs(row[i]));
     return most;
   }
 
@@ -163,17 +168,15 @@ class Attention {
     const int64_t begin = problem_.window > 0 ? std::max<int64_t>(0, position - problem_.window + 1) : 0;
     const float* q = q_.data() + i * row_width() + h * D;
     const auto row_of = [&](const std::vector<float>& x, int64_t p) { return x.data() + p * width + g * D; };
-    std::vector<double> scores, v_largest;
+    std::vector<double> scores;
     double top = -1e300, score_noise = 0;
     for (int64_t p = begin; p < end; ++p) {
       double s = 0, magnitude = 0, cache_noise = 0;
       const float* k = row_of(k_, p);
-      const double k_largest = largest(k);
-      v_largest.push_back(largest(row_of(v_, p)));
       for (int64_t d = 0; d < D; ++d) {
         s += static_cast<double>(q[d]) * k[d];
         magnitude += std::fabs(q[d] * k[d]);
-        cache_noise += std::pow(q[d] * cache_error(k[d], k_largest), 2);
+        cache_noise += std::pow(q[d] * cache_error(k[d], largest(k, d)), 2);
       }
       s *= scale();
       // Rounding of D products and sums behaves as a random walk; the cache's rounding too.
@@ -192,7 +195,7 @@ class Attention {
         const double v = row_of(v_, p)[d], weight = scores[at] / sum;
         want += weight * v;
         magnitude += weight * std::fabs(v);
-        cache_noise += std::pow(weight * cache_error(v, v_largest[at]), 2);
+        cache_noise += std::pow(weight * cache_error(v, largest(row_of(v_, p), d)), 2);
       }
       const double allowed = magnitude * (4 * score_noise + 16 * 0x1p-23) + 4 * std::sqrt(cache_noise);
       const double got = out[static_cast<size_t>(i * row_width() + h * D + d)];
@@ -235,14 +238,14 @@ INSTANTIATE_TEST_SUITE_P(Rows, AttentionKernels, testing::ValuesIn(rows()),
                          [](const auto& row) { return std::string(row.param->name); });
 
 TEST_P(AttentionKernels, EveryHeadWidth) {
-  for (const DType type : {DType::f32, DType::f16, DType::i8})
+  for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::i8})
     for (const int32_t D : {8, 16, 24, 64, 80, 96, 128, 256})
       for (const int64_t queries : {1, 11})
         check({.type = type, .G = 2, .D = D, .group = 3, .length = 100, .queries = queries});
 }
 
 TEST_P(AttentionKernels, EveryGroup) {
-  for (const DType type : {DType::f32, DType::f16, DType::i8})
+  for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::i8})
     for (int32_t group = 1; group <= 9; ++group)
       for (const int64_t queries : {1, 5}) check({.type = type, .group = group, .length = 131, .queries = queries});
 }
@@ -275,7 +278,7 @@ TEST_P(AttentionKernels, Softcap) {
     check({.D = 64, .group = 2, .length = 333, .queries = queries, .softcap = 2.0f});
 }
 
-// A page holds what was stored, tile by tile: K transposed, V as it is, and f16 keeps to its finite values.
+// A page holds what was stored, tile by tile: K transposed, V as it is, and f16 and bf16 keep to their finite values.
 TEST_P(AttentionKernels, StoreLayout) {
   KvShape kv;
   kv.G = 2;
@@ -285,9 +288,9 @@ TEST_P(AttentionKernels, StoreLayout) {
     k[i] = static_cast<float>(i);
     v[i] = -static_cast<float>(i);
   }
-  k[3] = 1e6f;
-  v[3] = -1e6f;
-  for (const DType type : {DType::f32, DType::f16}) {
+  k[3] = std::numeric_limits<float>::infinity();
+  v[3] = -k[3];
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
     kv.type = type;
     std::vector<std::byte> page(kv.page_bytes());
     table().kv_store(kv, k.data(), v.data(), page.data(), 37);
@@ -304,8 +307,8 @@ TEST_P(AttentionKernels, StoreLayout) {
           EXPECT_EQ(key, std::bit_cast<uint32_t>(k[i]));
           EXPECT_EQ(value, std::bit_cast<uint32_t>(v[i]));
         } else if (i == 3) {
-          EXPECT_EQ(key, 0x7bffu);
-          EXPECT_EQ(value, 0xfbffu);
+          EXPECT_EQ(key, type == DType::f16 ? 0x7bffu : 0x7f7fu);
+          EXPECT_EQ(value, type == DType::f16 ? 0xfbffu : 0xff7fu);
         } else {
           EXPECT_EQ(value, key | 0x8000u);  // small integers: value = -key
         }
@@ -322,16 +325,17 @@ TEST_P(AttentionKernels, StoreInt8) {
   kv.D = 40;
   std::vector<float> k(40), v(40);
   for (size_t i = 0; i < 40; ++i) k[i] = (i % 2 == 0 ? 0.25f : -0.25f) * static_cast<float>(i * 3);
-  k[7] = 0.25f * 127;
+  k[7] = k[33] = 0.25f * 127;  // of each block of 32
   std::vector<std::byte> page(kv.page_bytes());
   const auto value = [&](size_t at) { return static_cast<int>(std::to_integer<int8_t>(page[at])); };
-  const auto scale = [&](size_t tile, size_t slot) {
+  const auto scale = [&](size_t tile, size_t slot, size_t block = 0) {
     float s;
-    std::memcpy(&s, page.data() + tile + kv.scale_offset() + slot * sizeof(s), sizeof(s));
+    std::memcpy(&s, page.data() + tile + kv.scale_offset() + (block * kPageTokens + slot) * sizeof(s), sizeof(s));
     return s;
   };
   table().kv_store(kv, k.data(), v.data(), page.data(), 11);
   EXPECT_EQ(scale(kv.key_offset(0), 11), 0.25f);
+  EXPECT_EQ(scale(kv.key_offset(0), 11, 1), 0.25f);
   EXPECT_EQ(scale(kv.value_offset(0), 11), 0.0f);
   for (size_t d = 0; d < 40; ++d) {
     EXPECT_EQ(value(kv.key_offset(0) + d * 64 + 11), k[d] * 4);

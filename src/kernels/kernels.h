@@ -45,6 +45,9 @@ struct MatmulArgs {
   int64_t panel_begin, panel_end;
   Epilogue epilogue;
   std::byte* scratch;  ///< this worker's, matmul_scratch_bytes(T, K) large, 64-byte aligned; null where that is 0
+  /// Up to so many tokens are multiplied while a panel is decoded in registers, more by unpacking it once for all; 0: the row's
+  /// own choice. Both give the same bits.
+  int64_t few = 0;
 };
 
 /// How one data type is multiplied on one instruction set.
@@ -62,16 +65,20 @@ struct WeightKernels {
 /// and a value tile: K as (D, kPageTokens), transposed so that lanes are positions; V as (kPageTokens, D).
 inline constexpr int kPageTokens = 64;
 
+inline constexpr int kKvBlock = 32;  ///< values of one position that share a scale in an i8 cache
 struct KvShape {
-  DType type = DType::f16;  ///< f32, f16, i8
+  DType type = DType::f16;  ///< f32, f16, bf16, i8
   int32_t G = 0;            ///< key-value heads
   int32_t D = 0;            ///< head width
   constexpr size_t value_bytes() const { return info(type).block_bytes; }
-  /// Where a tile's scales begin: with i8, one f32 for each position (max|x| / 127 of its D values) follows the values.
+  /// Where a tile's scales begin: with i8, (scale_blocks, kPageTokens) f32 follow the values, max|x| / 127 of each kKvBlock of a position.
+  constexpr int32_t scale_blocks() const { return (D + kKvBlock - 1) / kKvBlock; }
   constexpr size_t scale_offset() const {
     return static_cast<size_t>(kPageTokens) * static_cast<size_t>(D) * value_bytes();
   }
-  constexpr size_t scale_bytes() const { return type == DType::i8 ? kPageTokens * sizeof(float) : 0; }
+  constexpr size_t scale_bytes() const {
+    return type == DType::i8 ? static_cast<size_t>(scale_blocks()) * kPageTokens * sizeof(float) : 0;
+  }
   constexpr size_t tile_bytes() const { return scale_offset() + scale_bytes(); }
   constexpr size_t page_bytes() const { return 2 * tile_bytes() * static_cast<size_t>(G); }
   constexpr size_t key_offset(int32_t g) const { return 2 * tile_bytes() * static_cast<size_t>(g); }
@@ -135,7 +142,7 @@ struct KernelTable {
   void (*softcap)(const float* x, float cap, int64_t n, float* out);  ///< cap * tanh(x / cap)
 
   /// Stores the key and value of one token for all heads: k and v are (G, D) f32, slot = position % kPageTokens. What is
-  /// beyond f16 becomes its largest value: one infinity would turn every later answer to NaN. i8 rounds to nearest even.
+  /// beyond f16 or bf16 becomes its largest value: one infinity would turn every later answer to NaN. i8 rounds to nearest even.
   void (*kv_store)(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot);
   /// Adds positions [begin, end) (inside one split) to the state, page by page in order. Positions that no query sees are
   /// not read: their pages may be null, and the slots after the last stored position may hold anything.

@@ -12,42 +12,52 @@ namespace {
 
 constexpr float kNone = -std::numeric_limits<float>::infinity();  ///< maximum of no scores
 
-/// The value at index i of a tile, which belongs to position `slot` of the page.
-float load(const KvShape& kv, const std::byte* tile, int64_t i, int64_t slot) {
+/// Where the scale of value d of position `slot` lies in an i8 tile.
+size_t scale_at(const KvShape& kv, int64_t d, int64_t slot) {
+  return kv.scale_offset() + static_cast<size_t>(d / kKvBlock * kPageTokens + slot) * sizeof(float);
+}
+
+/// The value at index i of a tile, which is value d of position `slot` of the page.
+float load(const KvShape& kv, const std::byte* tile, int64_t i, int64_t d, int64_t slot) {
   const std::byte* const at = tile + static_cast<size_t>(i) * kv.value_bytes();
-  if (kv.type == DType::f16) {
+  if (kv.type == DType::f16 || kv.type == DType::bf16) {
     uint16_t h;
     std::memcpy(&h, at, sizeof(h));
-    return f16_to_f32(h);
+    return kv.type == DType::f16 ? f16_to_f32(h) : bf16_to_f32(h);
   }
   float f;
   if (kv.type == DType::i8) {
-    std::memcpy(&f, tile + kv.scale_offset() + static_cast<size_t>(slot) * sizeof(f), sizeof(f));
+    std::memcpy(&f, tile + scale_at(kv, d, slot), sizeof(f));
     return f * static_cast<float>(std::to_integer<int8_t>(*at));
   }
   std::memcpy(&f, at, sizeof(f));
   return f;
 }
 
-/// The scale of D values in i8; an infinite one counts as the largest finite one.
-float scale_of(const float* x, int32_t D) {
+/// The scale of n values in i8; an infinite one counts as the largest finite one.
+float scale_of(const float* x, int32_t n) {
   float most = 0;
-  for (int32_t d = 0; d < D; ++d) most = std::max(most, std::fabs(x[d]));
+  for (int32_t d = 0; d < n; ++d) most = std::max(most, std::fabs(x[d]));
   return std::min(most, std::numeric_limits<float>::max()) / 127.0f;
 }
 
 /// Stores x (D) of one position at first, first + step, ...
 void store_row(const KvShape& kv, const float* x, std::byte* tile, int64_t first, int64_t step, int64_t slot) {
-  const float scale = kv.type == DType::i8 ? scale_of(x, kv.D) : 0.0f;
-  if (kv.type == DType::i8)
-    std::memcpy(tile + kv.scale_offset() + static_cast<size_t>(slot) * sizeof(scale), &scale, sizeof(scale));
+  float scale = 0;
   for (int32_t d = 0; d < kv.D; ++d) {
     std::byte* const at = tile + static_cast<size_t>(first + d * step) * kv.value_bytes();
     if (kv.type == DType::i8) {
+      if (d % kKvBlock == 0) {
+        scale = scale_of(x + d, std::min(kKvBlock, kv.D - d));
+        std::memcpy(tile + scale_at(kv, d, slot), &scale, sizeof(scale));
+      }
       const float scaled = scale > 0 ? std::clamp(x[d] / scale, -127.0f, 127.0f) : 0.0f;
       *at = static_cast<std::byte>(static_cast<int8_t>(std::nearbyint(scaled)));
     } else if (kv.type == DType::f16) {
       const uint16_t h = f32_to_f16(std::clamp(x[d], -kMaxF16, kMaxF16));
+      std::memcpy(at, &h, sizeof(h));
+    } else if (kv.type == DType::bf16) {
+      const uint16_t h = f32_to_bf16(std::clamp(x[d], -kMaxBf16, kMaxBf16));
       std::memcpy(at, &h, sizeof(h));
     } else {
       std::memcpy(at, &x[d], sizeof(float));
@@ -79,7 +89,7 @@ void score_page(const AttentionTile& tile, const std::byte* keys, const float* q
   for (int64_t p = seen.begin; p < seen.end; ++p) {
     const int64_t slot = p % kPageTokens;
     float dot = 0;
-    for (int64_t d = 0; d < tile.kv.D; ++d) dot += q[d] * load(tile.kv, keys, d * kPageTokens + slot, slot);
+    for (int64_t d = 0; d < tile.kv.D; ++d) dot += q[d] * load(tile.kv, keys, d * kPageTokens + slot, d, slot);
     const float s = dot * tile.scale;
     scores[slot] = tile.softcap > 0 ? tile.softcap * std::tanh(s / tile.softcap) : s;
   }
@@ -103,7 +113,7 @@ void add_page(const AttentionTile& tile, const std::byte* page, const float* q, 
     const int64_t slot = p % kPageTokens;
     const float weight = std::exp(scores[slot] - top);
     sum += weight;
-    for (int64_t d = 0; d < tile.kv.D; ++d) acc[d] += weight * load(tile.kv, values, slot * tile.kv.D + d, slot);
+    for (int64_t d = 0; d < tile.kv.D; ++d) acc[d] += weight * load(tile.kv, values, slot * tile.kv.D + d, d, slot);
   }
 }
 

@@ -10,17 +10,37 @@ constexpr float kNone = -__builtin_inff();  ///< maximum of no scores
 constexpr int kPageVectors = kPageTokens / kLanes;
 constexpr float kLog2e = 1.44269504f;
 
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
+constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
 
-/// The part of a page that key-value head g has, as stored: T = float, uint16_t for f16, int8_t. int8_t has scales, one a
-/// position; the scores are multiplied by those of the keys, the weights by those of the values.
+struct Bf16 {
+  uint16_t bits;
+};
+inline V load(const Bf16* p) { return load_bf16(&p->bits); }
+inline V load_part(const Bf16* p, int64_t n) {
+  uint16_t whole[kLanes] = {};
+  for (int64_t i = 0; i < n; ++i) whole[i] = p[i].bits;
+  return load_bf16(whole);
+}
+/// To nearest even; x is finite or NaN.
+inline void store_part(Bf16* p, int64_t n, V x) {
+  uint32_t whole[kLanes];
+  store(reinterpret_cast<float*>(whole), x);
+  for (int64_t i = 0; i < n; ++i) {
+    const bool nan = (whole[i] & 0x7fffffffu) > 0x7f800000u;
+    const uint32_t rounded = whole[i] + 0x7fffu + ((whole[i] >> 16) & 1u);
+    p[i].bits = static_cast<uint16_t>(nan ? whole[i] >> 16 | 0x40u : rounded >> 16);
+  }
+}
+
+/// The part of a page that key-value head g has, as stored: T = float, uint16_t for f16, Bf16, int8_t. int8_t has scales, one for each
+/// kKvBlock values of a position: (blocks, kPageTokens).
 template <class T>
 struct PageTiles {
   const T* keys;              ///< (D, kPageTokens)
   const T* values;            ///< (kPageTokens, D)
-  const float* key_scales;    ///< (kPageTokens), int8_t only
-  const float* value_scales;  ///< (kPageTokens), int8_t only
+  const float* key_scales;    ///< int8_t only
+  const float* value_scales;  ///< int8_t only
   const T* keys_after;        ///< keys of the next page, fetched while these values are read; null where they need not be
 
   PageTiles(const KvShape& kv, const std::byte* page, int32_t g, const std::byte* page_after)
@@ -98,30 +118,42 @@ inline void for_tile(const F& f) {
     for (int c = 0; c < C; ++c) f(r, c);
 }
 
-/// scores (R, kPageTokens) of R rows for C vectors of positions: q is (D, R), scaled; keys and scores start at the first.
+/// scores (R, kPageTokens) of R rows for C vectors of positions: q is (D, R), scaled; keys, their scales and scores start at the first.
 /// `upcoming` (or null): what is read next, as large as the keys.
 template <int R, int C, class T>
-inline void score_columns(const float* q, int64_t D, const T* keys, const T* upcoming, float* scores) {
-  V sums[R][C];
-  for_tile<R, C>([&](int r, int c) { sums[r][c] = zero(); });
-  for (int64_t d = 0; d < D; ++d) {
-    if (upcoming != nullptr) prefetch_values<kPageTokens>(upcoming + d * kPageTokens);
-    add_outer_product<R, C>(
-        sums, [&](int r) { return q[d * R + r]; }, [&](int c) { return load(keys + d * kPageTokens + c * kLanes); });
+inline void score_columns(const float* q, int64_t D, const T* keys, const float* scales, const T* upcoming, float* scores) {
+  const int64_t step = kScaled<T> ? kKvBlock : D;
+  for (int64_t from = 0; from < D; from += step) {
+    V sums[R][C];
+    for_tile<R, C>([&](int r, int c) { sums[r][c] = zero(); });
+    for (int64_t d = from; d < smaller(from + step, D); ++d) {
+      if (upcoming != nullptr) prefetch_values<kPageTokens>(upcoming + d * kPageTokens);
+      add_outer_product<R, C>(
+          sums, [&](int r) { return q[d * R + r]; }, [&](int c) { return load(keys + d * kPageTokens + c * kLanes); });
+    }
+    for_tile<R, C>([&](int r, int c) {
+      float* const to = scores + r * kPageTokens + c * kLanes;
+      if constexpr (kScaled<T>) {
+        const V scale = load(scales + from / kKvBlock * kPageTokens + c * kLanes);
+        store(to, from == 0 ? sums[r][c] * scale : fma(sums[r][c], scale, load(to)));
+      } else {
+        store(to, sums[r][c]);
+      }
+    });
   }
-  for_tile<R, C>([&](int r, int c) { store(scores + r * kPageTokens + c * kLanes, sums[r][c]); });
 }
 
 /// The same for `vectors` of positions, in tiles of C and then of what is left.
 template <int R, int C, class T>
-inline void score_vectors(const float* q, int64_t D, const T* keys, const T* upcoming, int vectors, float* scores) {
+inline void score_vectors(const float* q, int64_t D, const T* keys, const float* scales, const T* upcoming, int vectors, float* scores) {
   for (; vectors >= C; vectors -= C) {
-    score_columns<R, C>(q, D, keys, upcoming, scores);
+    score_columns<R, C>(q, D, keys, scales, upcoming, scores);
     keys += C * kLanes;
+    scales += C * kLanes;
     scores += C * kLanes;
     upcoming = nullptr;
   }
-  if constexpr (C > 1) score_vectors<R, C / 2>(q, D, keys, upcoming, vectors, scores);
+  if constexpr (C > 1) score_vectors<R, C / 2>(q, D, keys, scales, upcoming, vectors, scores);
 }
 
 /// acc (R rows, D apart) = acc * rescale + sum over slots of weights (R, kPageTokens) times values, for C vectors of D.
@@ -151,30 +183,45 @@ inline void weigh_part(const float* weights, const float* rescale, Slots slots, 
   }
 }
 
-/// The same for columns [d, D), in tiles of C vectors and then of what is left.
+/// The same for columns [d, end), in tiles of C vectors and then of what is left.
 template <int R, int C, class T>
 inline void weigh_vectors(const float* weights, const float* rescale, Slots slots, const T* values, const T* upcoming,
-                          int64_t d, int64_t D, float* acc) {
-  for (; d + C * kLanes <= D; d += C * kLanes)
+                          int64_t d, int64_t end, int64_t D, float* acc) {
+  for (; d + C * kLanes <= end; d += C * kLanes)
     weigh_columns<R, C>(weights, rescale, slots, values + d, upcoming != nullptr ? upcoming + d : nullptr, D,
                         acc + d);
   if constexpr (C > 1) {
-    weigh_vectors<R, C / 2>(weights, rescale, slots, values, upcoming, d, D, acc);
-  } else if (d < D) {
-    weigh_part<R>(weights, rescale, slots, values + d, D, D - d, acc + d);
+    weigh_vectors<R, C / 2>(weights, rescale, slots, values, upcoming, d, end, D, acc);
+  } else if (d < end) {
+    weigh_part<R>(weights, rescale, slots, values + d, D, end - d, acc + d);
+  }
+}
+
+/// The same for all of D where values have scales: those of a block are multiplied into the weights first.
+template <int R, class T>
+inline void weigh_blocks(const float* weights, const float* rescale, Slots slots, const PageTiles<T>& page, int64_t D, float* acc) {
+  constexpr int C = smaller(tile_columns(R), kKvBlock / kLanes);
+  alignas(64) float scaled[R * kPageTokens];
+  const int64_t begin = slots.begin / kLanes * kLanes;
+  for (int64_t d = 0; d < D; d += kKvBlock) {
+    const float* const scales = page.value_scales + d / kKvBlock * kPageTokens;
+    for (int64_t i = begin; i < slots.end; i += kLanes) {
+      const V scale = load(scales + i);
+      for (int r = 0; r < R; ++r) store(scaled + r * kPageTokens + i, load(weights + r * kPageTokens + i) * scale);
+    }
+    weigh_vectors<R, C>(scaled, rescale, slots, page.values, page.keys_after, d, smaller(d + kKvBlock, D), D, acc);
   }
 }
 
 /// Brings one row's softmax up to date with its scores of a page, which become weights; answers what the sums that were
 /// there before are to be multiplied by. Vectors [first, last) of the page; slots that the row does not see get weight 0.
-template <bool kWhole, class T>
-inline float update_softmax(const PageTiles<T>& page, float cap, Slots seen, int first, int last, float* scores,
+template <bool kWhole>
+inline float update_softmax(float cap, Slots seen, int first, int last, float* scores,
                             float& row_max, float* row_sums) {
   V s[kPageVectors];
   V tops = set1(kNone);
   for (int i = first; i < last; ++i) {
     s[i] = load(scores + i * kLanes);
-    if constexpr (kScaled<T>) s[i] = s[i] * load(page.key_scales + i * kLanes);
     if (cap > 0) s[i] = set1(cap * kLog2e) * tanh(s[i] / set1(cap * kLog2e));
     if (!kWhole) s[i] = keep_lanes(s[i], seen.begin - i * kLanes, seen.end - i * kLanes, set1(kNone));
     tops = max(tops, s[i]);
@@ -191,11 +238,7 @@ inline float update_softmax(const PageTiles<T>& page, float cap, Slots seen, int
   const V top = set1(row_max == kNone ? 0.0f : row_max);
   for (int i = first; i < last; ++i) {
     const V weight = exp2_weight(s[i] - top);
-    if constexpr (kScaled<T>) {
-      store(scores + i * kLanes, weight * load(page.value_scales + i * kLanes));
-    } else {
-      store(scores + i * kLanes, weight);
-    }
+    store(scores + i * kLanes, weight);
     sums += weight;
   }
   store(row_sums, sums);
@@ -212,21 +255,25 @@ inline void add_page(const Block& block, int64_t page_position, const PageTiles<
 
   alignas(64) float scores[R * kPageTokens];
   const int first = slots.begin / kLanes, last = (slots.end + kLanes - 1) / kLanes;
-  score_vectors<R, tile_columns(R)>(block.queries, D, page.keys + first * kLanes,
+  score_vectors<R, tile_columns(R)>(block.queries, D, page.keys + first * kLanes, page.key_scales + first * kLanes,
                                     page.keys_after != nullptr ? page.values : nullptr, last - first,
                                     scores + first * kLanes);
   float rescale[R];
   const float cap = block.tile.softcap;
   if (every.begin <= page_position && every.end >= page_position + kPageTokens) {
     for (int r = 0; r < R; ++r)
-      rescale[r] = update_softmax<true>(page, cap, slots, 0, kPageVectors, scores + r * kPageTokens, block.max[r],
+      rescale[r] = update_softmax<true>(cap, slots, 0, kPageVectors, scores + r * kPageTokens, block.max[r],
                                         block.sums + r * kLanes);
   } else {
     for (int r = 0; r < R; ++r)
-      rescale[r] = update_softmax<false>(page, cap, block.seen[r].in_page(page_position), first, last,
+      rescale[r] = update_softmax<false>(cap, block.seen[r].in_page(page_position), first, last,
                                          scores + r * kPageTokens, block.max[r], block.sums + r * kLanes);
   }
-  weigh_vectors<R, tile_columns(R)>(scores, rescale, slots, page.values, page.keys_after, 0, D, block.acc);
+  if constexpr (kScaled<T>) {
+    weigh_blocks<R>(scores, rescale, slots, page, D, block.acc);
+  } else {
+    weigh_vectors<R, tile_columns(R)>(scores, rescale, slots, page.values, page.keys_after, 0, D, D, block.acc);
+  }
 }
 
 /// Cuts `rows` into blocks of nearly equal size; the sizes are kTileRows at most.
@@ -324,6 +371,7 @@ void add_pages(const AttentionTile& tile, int64_t begin, int64_t end, AttentionS
 void attention_split(const AttentionTile& tile, int64_t begin, int64_t end, AttentionState state, std::byte* scratch) {
   switch (tile.kv.type) {
     case DType::f16: return add_pages<uint16_t>(tile, begin, end, state, scratch);
+    case DType::bf16: return add_pages<Bf16>(tile, begin, end, state, scratch);
     case DType::i8: return add_pages<int8_t>(tile, begin, end, state, scratch);
     default: return add_pages<float>(tile, begin, end, state, scratch);
   }
@@ -355,7 +403,8 @@ void attention_finish(AttentionState state, int64_t queries, int64_t group, int6
   }
 }
 
-/// What turns values of one position into T: nothing, the limits of f16, or the scale of i8, which it stores.
+/// What turns n values of one position into T: nothing, the limits of f16 and bf16, or the scale of i8, which it stores.
+inline V within(V x, float limit) { return min(set1(limit), max(set1(-limit), x)); }
 template <class T>
 struct Narrow {
   Narrow(const float*, int64_t, float*) {}
@@ -364,19 +413,24 @@ struct Narrow {
 template <>
 struct Narrow<uint16_t> {
   Narrow(const float*, int64_t, float*) {}
-  V operator()(V x) const { return min(set1(65504.0f), max(set1(-65504.0f), x)); }
+  V operator()(V x) const { return within(x, 65504.0f); }
+};
+template <>
+struct Narrow<Bf16> {
+  Narrow(const float*, int64_t, float*) {}
+  V operator()(V x) const { return within(x, 0x1.fep127f); }
 };
 template <>
 struct Narrow<int8_t> {
-  V scale, limit = set1(127.0f);
-  Narrow(const float* x, int64_t D, float* stored) {
+  V scale;
+  Narrow(const float* x, int64_t n, float* stored) {
     V most = zero();
-    for_vectors(D, [&](int64_t d, int64_t n) { most = max(most, abs(load_lanes(x + d, n))); });
+    for_vectors(n, [&](int64_t d, int64_t m) { most = max(most, abs(load_lanes(x + d, m))); });
     const float largest = reduce_max(min(most, set1(3.40282347e38f)));
     *stored = largest / 127.0f;
     scale = set1(*stored > 0 ? *stored : 1.0f);
   }
-  V operator()(V x) const { return round_nearest(min(limit, max(zero() - limit, x / scale))); }
+  V operator()(V x) const { return round_nearest(within(x / scale, 127.0f)); }
 };
 
 /// Keys are scattered, since lanes of a key tile are positions; values lie together.
@@ -385,20 +439,26 @@ inline void store_head(const KvShape& kv, const float* k, const float* v, std::b
                        int32_t slot) {
   T* const keys = reinterpret_cast<T*>(key_tile) + slot;
   T* const values = reinterpret_cast<T*>(value_tile) + int64_t{slot} * kv.D;
-  const Narrow<T> narrow_key(k, kv.D, reinterpret_cast<float*>(key_tile + kv.scale_offset()) + slot);
-  const Narrow<T> narrow_value(v, kv.D, reinterpret_cast<float*>(value_tile + kv.scale_offset()) + slot);
-  for_vectors(kv.D, [&](int64_t d, int64_t n) {
-    alignas(64) T key[kLanes];
-    store_part(key, n, narrow_key(load_lanes(k + d, n)));
-    for (int64_t i = 0; i < n; ++i) keys[(d + i) * kPageTokens] = key[i];
-    store_part(values + d, n, narrow_value(load_lanes(v + d, n)));
-  });
+  float* key_scale = reinterpret_cast<float*>(key_tile + kv.scale_offset()) + slot;
+  float* value_scale = reinterpret_cast<float*>(value_tile + kv.scale_offset()) + slot;
+  for (int64_t block = 0; block < kv.D; block += kKvBlock, key_scale += kPageTokens, value_scale += kPageTokens) {
+    const int64_t count = smaller(kKvBlock, kv.D - block);
+    const Narrow<T> narrow_key(k + block, count, key_scale), narrow_value(v + block, count, value_scale);
+    for_vectors(count, [&](int64_t i, int64_t n) {
+      const int64_t d = block + i;
+      alignas(64) T key[kLanes];
+      store_part(key, n, narrow_key(load_lanes(k + d, n)));
+      for (int64_t j = 0; j < n; ++j) keys[(d + j) * kPageTokens] = key[j];
+      store_part(values + d, n, narrow_value(load_lanes(v + d, n)));
+    });
+  }
 }
 
 void kv_store(const KvShape& kv, const float* k, const float* v, std::byte* page, int32_t slot) {
-  const auto store_typed = kv.type == DType::f16  ? store_head<uint16_t>
-                           : kv.type == DType::i8 ? store_head<int8_t>
-                                                  : store_head<float>;
+  const auto store_typed = kv.type == DType::f16    ? store_head<uint16_t>
+                           : kv.type == DType::bf16 ? store_head<Bf16>
+                           : kv.type == DType::i8   ? store_head<int8_t>
+                                                    : store_head<float>;
   for (int32_t g = 0; g < kv.G; ++g)
     store_typed(kv, k + int64_t{g} * kv.D, v + int64_t{g} * kv.D, page + kv.key_offset(g), page + kv.value_offset(g), slot);
 }

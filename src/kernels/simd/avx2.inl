@@ -32,6 +32,12 @@ inline void store_part(uint16_t* p, int64_t n, V x) {
   for (int64_t i = 0; i < n; ++i) p[i] = whole[i];
 }
 
+/// bfloat16: the upper half of a float.
+inline V load_bf16(const uint16_t* p) {
+  const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
 inline V load(const int8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }

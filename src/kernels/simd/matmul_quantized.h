@@ -180,11 +180,11 @@ void multiply_many(const MatmulArgs& a) {
 
 template <DType type>
 void matmul(const MatmulArgs& a) {
-  if (a.T <= Vec::kDirectTokens) multiply_few<Decode<type>>(a);
+  if (a.T <= (a.few > 0 ? a.few : Vec::kDirectTokens)) multiply_few<Decode<type>>(a);
   else multiply_many<Decode<type>>(a);
 }
 
-inline size_t matmul_scratch_bytes(int64_t T, int64_t) { return T <= Vec::kDirectTokens ? 0 : simd::kScratchBytes; }
+inline size_t matmul_scratch_bytes(int64_t T, int64_t) { return T <= 1 ? 0 : simd::kScratchBytes; }
 
 template <DType... types>
 void fill_quantized(KernelTable& table) {

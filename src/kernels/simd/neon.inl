@@ -33,6 +33,9 @@ inline void store_part(uint16_t* p, int64_t n, V x) {
   for (int64_t i = 0; i < n; ++i) p[i] = whole[i];
 }
 
+/// bfloat16: the upper half of a float.
+inline V load_bf16(const uint16_t* p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
+
 inline V load(const int8_t* p) {
   uint32_t four;
   __builtin_memcpy(&four, p, sizeof(four));
