@@ -78,6 +78,7 @@ std::string summary(const Generation& g, const GenerateOptions& options, int64_t
   std::string out = fmt::format("prompt {} at {:.1f}/s", tokens(evaluated), prompt_rate(g));
   if (g.cached_tokens > 0) out += fmt::format(" (and {} kept)", g.cached_tokens);
   out += fmt::format(", answer {} at {:.1f}/s", tokens(g.answer_tokens), answer_rate(g));
+  if (g.guessed_tokens > 0) out += fmt::format(" ({} of {} guessed came true)", g.accepted_tokens, g.guessed_tokens);
   if (const uint64_t peak = peak_resident_bytes(); peak > 0)
     out += fmt::format(", memory {} at most", format_bytes(peak));
   switch (g.finish) {
@@ -105,6 +106,8 @@ Json to_json(const Generation& g) {
           {"prompt_tokens", g.prompt_tokens},
           {"cached_tokens", g.cached_tokens},
           {"answer_tokens", g.answer_tokens},
+          {"guessed_tokens", g.guessed_tokens},
+          {"accepted_tokens", g.accepted_tokens},
           {"prompt_seconds", g.prompt_seconds},
           {"first_token_seconds", g.first_seconds},
           {"answer_seconds", g.answer_seconds},

@@ -1,5 +1,6 @@
 // kinglet bench: prompt and decode speed at given depths, with the fields that other programs' measurements have.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -117,6 +118,11 @@ void describe(const Words& words, const LoadedModel& loaded, const Runner& runne
   if (words.common.json) return;
   fmt::print("{}: {} threads, {} kernels, opened in {:.2f} s\n", std::filesystem::path(loaded.path).filename().string(),
              runner.threads(), loaded.model->kernels().name, load_seconds);
+  if (words.verbose) {
+    const Tuning& tuning = machine_tuning();
+    fmt::print("tuned for {}: {} kernels, {} threads, up to {} tokens in registers ({})\n", tuning.processor,
+               tuning.kernels, tuning.threads, tuning.few_tokens, fmt::join(tuning.trials, ", "));
+  }
   if (words.verbose) fmt::print("{}; {}\n", loaded.model->packed().description(), loaded.ledger->breakdown());
   fmt::print("{:<7} {:>6} {:>7} {:>10} {:>10} {:>10}\n", "test", "tokens", "depth", "tok/s", "low", "high");
 }
@@ -130,6 +136,8 @@ Status run(const Words& words) {
   if (options.context == 0) options.context = deepest + std::max(words.prompt, words.generate) + 8;
   KL_ASSIGN(const auto runner, Runner::create(*loaded.model, options));
   const double load_seconds = seconds_since(start);
+  if (const std::string warning = kernel_warning(loaded.model->kernels()); !warning.empty())
+    fmt::print(stderr, "kinglet bench: {}\n", warning);
   describe(words, loaded, *runner, load_seconds);
   Bench bench(words, *runner);
   for (int64_t depth : words.depths) {

@@ -7,6 +7,7 @@
 #include "cli/line_editor.h"
 #include "cli/load_model.h"
 #include "cli/sampling_options.h"
+#include "cli/speculate_option.h"
 #include "cli/template_option.h"
 #include "engine/chat_session.h"
 #include "host/error.h"
@@ -21,7 +22,7 @@ struct Words {
   CommonOptions common;
   ModelWords model;
   SamplingWords sampling;
-  std::string system, template_file;
+  std::string system, template_file, speculate = "ngram";
   bool stats = false;
 };
 
@@ -209,8 +210,10 @@ Status run(const Words& words) {
   KL_ASSIGN(const Tokenizer* const tokenizer, loaded.model->tokenizer());
   KL_TRY(add_constraint(words.sampling, *tokenizer, options));
   KL_ASSIGN(ChatFormat format, chat_format(words, *loaded.model, *tokenizer));
-  KL_ASSIGN(const RunnerOptions runner_words, runner_options(words.model, words.common));
+  KL_ASSIGN(RunnerOptions runner_words, runner_options(words.model, words.common));
+  runner_words.outputs = speculation_outputs(words.speculate);
   KL_ASSIGN(const auto runner, Runner::create(*loaded.model, runner_words));
+  KL_ASSIGN(const Speculation speculation, Speculation::create(words.speculate, words.model, loaded, *runner, options));
   Session session(*runner);
   ChatSession chat(session, *tokenizer, std::move(format));
   chat.set_system(words.system);
@@ -231,6 +234,7 @@ Action setup_chat(CLI::App& app) {
   add_common(app, words->common);
   add_cache(app, words->model);
   add_adapters(app, words->model);
+  add_speculate(app, words->speculate);
   add_sampling(app, words->sampling);
   app.footer(
       "Ctrl-C stops an answer, Ctrl-D leaves; /help lists commands: /save, /load, /stats, /system, /reset.\n"

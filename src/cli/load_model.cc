@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "host/error.h"
 #include "host/file.h"
@@ -20,8 +21,8 @@ void add_cache(CLI::App& app, ModelWords& words) {
   app.add_option("-c,--ctx", words.context, "longest conversation in tokens (default: what the model was made for)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
   app.add_option("--kv,--kv-type", words.kv_type,
-                 "keys and values as f16, i8 or f32 (default: f32 beside f32 weights, else f16)")
-      ->check(CLI::IsMember({"f16", "i8", "f32"}));
+                 "keys and values as f16, bf16, i8 or f32 (default: f32 beside f32 weights, else f16)")
+      ->check(CLI::IsMember({"f16", "bf16", "i8", "f32"}));
 }
 
 void add_adapters(CLI::App& app, ModelWords& words) {
@@ -41,6 +42,28 @@ Result<AdapterChoice> parse_adapter(const std::string& word) {
 }
 }  // namespace
 
+const Tuning& machine_tuning() {
+  static const Tuning tuning = [] {
+    const auto home = hub::home_directory();
+    return find_tuning(home.ok() ? (*home / "tuning.json").string() : std::string());
+  }();
+  return tuning;
+}
+
+namespace {
+ModelOptions model_options(const ModelWords& words) {
+  const bool chosen = std::getenv("KINGLET_ISA") != nullptr;
+  ModelOptions options{.kernels = words.reference ? "ref" : chosen ? "" : machine_tuning().kernels};
+  if (const auto home = hub::home_directory(); home.ok()) options.packing_folder = (*home / "packed").string();
+  return options;
+}
+}  // namespace
+
+Result<std::unique_ptr<Model>> load_beside(const std::string& name, const ModelWords& words, const LoadedModel& first) {
+  KL_ASSIGN(const std::string path, hub::resolve_model(name));
+  return Model::load(path, model_options(words), *first.ledger);
+}
+
 Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& common) {
   uint64_t limit = UINT64_MAX;
   if (!common.memory.empty()) {
@@ -49,22 +72,25 @@ Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& com
   LoadedModel loaded;
   KL_ASSIGN(loaded.path, hub::resolve_model(words.name));
   loaded.ledger = std::make_unique<Ledger>(limit);
-  ModelOptions options{.kernels = words.reference ? "ref" : ""};
+  ModelOptions options = model_options(words);
   for (const std::string& word : words.adapters) {
     KL_ASSIGN(AdapterChoice choice, parse_adapter(word));
     options.adapters.push_back(std::move(choice));
   }
-  if (const auto home = hub::home_directory(); home.ok()) options.packing_folder = (*home / "packed").string();
   KL_ASSIGN(loaded.model, Model::load(loaded.path, options, *loaded.ledger));
   return loaded;
 }
 
 Result<RunnerOptions> runner_options(const ModelWords& words, const CommonOptions& common) {
-  RunnerOptions options{.threads = common.threads, .context = words.context};
+  const Tuning& tuning = machine_tuning();
+  RunnerOptions options{.threads = common.threads > 0 ? common.threads : tuning.threads, .context = words.context};
+  // The threshold was measured with the row that was chosen.
+  if (!words.reference && std::getenv("KINGLET_ISA") == nullptr) options.few_tokens = tuning.few_tokens;
   if (!words.kv_type.empty()) {
-    options.kv_type = dtype_from_name(words.kv_type);
-    if (options.kv_type != DType::f16 && options.kv_type != DType::i8 && options.kv_type != DType::f32)
-      return error(Code::invalid_argument, "--kv is f16, i8 or f32, not '{}'", words.kv_type);
+    const auto type = dtype_from_name(words.kv_type);
+    if (type != DType::f16 && type != DType::bf16 && type != DType::i8 && type != DType::f32)
+      return error(Code::invalid_argument, "--kv is f16, bf16, i8 or f32, not '{}'", words.kv_type);
+    options.kv_type = type;
   }
   return options;
 }

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "engine/runner.h"
+#include "engine/tuning.h"
 
 namespace kinglet::cli {
 
@@ -15,7 +16,7 @@ struct ModelWords {
   std::string name;                   ///< a registry name, a GGUF file or a Hugging Face directory
   bool reference = false;             ///< the slow, readable kernels
   int64_t context = 0;                ///< --ctx; 0: what the model was made for
-  std::string kv_type;                ///< --kv: f16, i8, f32; empty: what suits the weights
+  std::string kv_type;                ///< --kv: f16, bf16, i8, f32; empty: what suits the weights
   std::vector<std::string> adapters;  ///< --adapter DIR or DIR=scale
 };
 
@@ -36,6 +37,13 @@ struct LoadedModel {
 /// Opens MODEL. Errors: not_found (with what to run where it can be pulled), invalid_argument for a bad --memory,
 /// resource_exhausted where --memory is too small, and the readers' own; each one line that names the model.
 Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& common);
+
+/// Opens another model beside `first`, counted in the same ledger, with the kernels that `words` ask for. Errors: as load_model().
+Result<std::unique_ptr<Model>> load_beside(const std::string& name, const ModelWords& words, const LoadedModel& first);
+
+/// What this machine computes fastest with: probed at the first run of any command, then remembered in
+/// KINGLET_HOME/tuning.json.
+const Tuning& machine_tuning();
 
 /// RunnerOptions with what the words say of threads, context and cache.
 Result<RunnerOptions> runner_options(const ModelWords& words, const CommonOptions& common);

@@ -6,6 +6,7 @@
 #include "cli/answer.h"
 #include "cli/load_model.h"
 #include "cli/sampling_options.h"
+#include "cli/speculate_option.h"
 #include "cli/template_option.h"
 #include "host/error.h"
 #include "host/file.h"
@@ -23,7 +24,7 @@ struct Words {
   CommonOptions common;
   ModelWords model;
   SamplingWords sampling;
-  std::string prompt, file, system, template_file;
+  std::string prompt, file, system, template_file, speculate = "ngram";
   bool raw = false, special = false, quiet = false, stats = false;
 };
 
@@ -107,8 +108,10 @@ Status run(const Words& words) {
     options.start = StreamStart::mid_text;
     if (options.max_tokens == 0 && options.constraint == nullptr) options.max_tokens = kPlainTokens;
   }
-  KL_ASSIGN(const RunnerOptions runner_words, runner_options(words.model, words.common));
+  KL_ASSIGN(RunnerOptions runner_words, runner_options(words.model, words.common));
+  runner_words.outputs = speculation_outputs(words.speculate);
   KL_ASSIGN(const auto runner, Runner::create(*loaded.model, runner_words));
+  KL_ASSIGN(const Speculation speculation, Speculation::create(words.speculate, words.model, loaded, *runner, options));
   Session session(*runner);
 
   const InterruptScope interrupts;
@@ -137,6 +140,7 @@ Action setup_run(CLI::App& app) {
   add_common(app, words->common);
   add_cache(app, words->model);
   add_adapters(app, words->model);
+  add_speculate(app, words->speculate);
   add_sampling(app, words->sampling);
   app.footer(
       "A model with a chat template answers the prompt; any other continues it, by 256 tokens unless told "

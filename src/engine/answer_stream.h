@@ -1,6 +1,8 @@
 // One answer while it comes into being: chooses its tokens, makes text of them and tells when it has ended.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "engine/constraint.h"
+#include "engine/drafter.h"
 #include "engine/sampler.h"
 #include "engine/stop_strings.h"
 
@@ -21,6 +24,9 @@ struct GenerateOptions {
   /// space belongs to it then.
   StreamStart start = StreamStart::new_text;
   std::shared_ptr<const Constraint> constraint;  ///< what the answer has to match; null: anything
+  /// Makes the one who guesses the next tokens (engine/speculator.h); none: nothing is guessed. The answer is the same
+  /// either way, and the runner's `outputs` limit how much can be guessed at once. Only generate() asks for it.
+  std::function<std::unique_ptr<Drafter>()> drafter;
 };
 
 /// Why an answer ended.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/speculator.h"
 #include "host/error.h"
 
 namespace kinglet {
@@ -16,10 +17,13 @@ struct Run {
   Session& session;
   const GenerateCallbacks& callbacks;
   AnswerStream stream;
+  Speculator speculator;
+  int64_t max_tokens;
   Generation out{};
 
   Status read_prompt(std::span<const TokenId> prompt);
   Status answer();
+  Status advance(TokenId id);
   bool show(std::string_view text) {
     out.text += text;
     return text.empty() || !callbacks.on_text || callbacks.on_text(text);
@@ -57,6 +61,12 @@ std::optional<Finish> Run::take(TokenId id) {
   return std::nullopt;
 }
 
+Status Run::advance(TokenId id) {
+  // The last token of an answer is not evaluated.
+  const int64_t room = max_tokens == 0 ? INT64_MAX : max_tokens - stream.tokens() - 1;
+  return speculator.append(id, room);
+}
+
 Status Run::answer() {
   const auto start = Clock::now();
   std::optional<Finish> finish;
@@ -64,11 +74,14 @@ Status Run::answer() {
     KL_ASSIGN(const TokenId id, stream.choose(session.next_logits(), session.tokens()));
     if (stream.tokens() == 0) out.first_seconds = out.prompt_seconds + seconds_since(start);
     finish = take(id);
-    if (!finish) KL_TRY(session.append({&id, 1}));
+    if (!finish) KL_TRY(advance(id));
   }
+  KL_TRY(speculator.finish());
   out.finish = *finish;
   out.stop = stream.stop_text();
   out.answer_tokens = stream.tokens();
+  out.guessed_tokens = speculator.guessed();
+  out.accepted_tokens = speculator.accepted();
   show(stream.flush());
   out.answer_seconds = seconds_since(start);
   return ok_status();
@@ -79,7 +92,8 @@ Status Run::answer() {
 Result<Generation> generate(Session& session, const Tokenizer& tokenizer, std::span<const TokenId> prompt,
                             const GenerateOptions& options, const GenerateCallbacks& callbacks) {
   KL_ASSIGN(AnswerStream stream, AnswerStream::create(tokenizer, options, session.runner().model().hyper().V));
-  Run run{session, callbacks, std::move(stream)};
+  Run run{session, callbacks, std::move(stream), Speculator(session, options.drafter ? options.drafter() : nullptr),
+          options.max_tokens};
   const auto start = Clock::now();
   const Status status = run.read_prompt(prompt);
   run.out.prompt_seconds = seconds_since(start);

@@ -24,13 +24,15 @@ struct GenerateCallbacks {
 struct Generation {
   std::string text;
   Finish finish = Finish::end;
-  std::string stop;           ///< Finish::stop: the text that ended it
-  int64_t prompt_tokens = 0;  ///< of the whole prompt
-  int64_t cached_tokens = 0;  ///< of those, already in the session
-  int64_t answer_tokens = 0;  ///< generated, without the token that ends the answer
-  double prompt_seconds = 0;  ///< until the logits after the prompt were there
-  double first_seconds = 0;   ///< until the first token was chosen
-  double answer_seconds = 0;  ///< from then to the end
+  std::string stop;             ///< Finish::stop: the text that ended it
+  int64_t prompt_tokens = 0;    ///< of the whole prompt
+  int64_t cached_tokens = 0;    ///< of those, already in the session
+  int64_t answer_tokens = 0;    ///< generated, without the token that ends the answer
+  int64_t guessed_tokens = 0;   ///< evaluated before they were known
+  int64_t accepted_tokens = 0;  ///< of those, how many came true
+  double prompt_seconds = 0;    ///< until the logits after the prompt were there
+  double first_seconds = 0;     ///< until the first token was chosen
+  double answer_seconds = 0;    ///< from then to the end
 };
 
 /// Makes the session hold `prompt` (of which it keeps the beginning that it holds already) and generates. Afterwards

@@ -28,7 +28,7 @@ uint64_t KvPool::bytes_for(int64_t context, int64_t batch) const {
   int64_t pages = 0;
   for (const int64_t window : windows_) {
     // A batch sees itself and window - 1 positions before it; at worst such a stretch begins at the last position of a page.
-    const int64_t stretch = window - 1 + std::min(batch, context);
+    const int64_t stretch = window - 1 + KvSequence::kTakeBack + std::min(batch, context);
     pages += window > 0 ? std::min(all, pages_for(stretch - 1) + 1) : all;
   }
   return ceil_div<uint64_t>(static_cast<uint64_t>(pages), slab_pages()) * slab_pages() * page_stride();
@@ -119,8 +119,8 @@ void KvSequence::commit(int64_t tokens) {
   for (size_t layer = 0; layer < tables_.size(); ++layer) {
     const int64_t window = pool_->windows()[layer];
     if (window == 0) continue;
-    // The next query, at position length_, attends to positions above length_ - window.
-    const int64_t first_kept = std::max<int64_t>(0, length_ - window + 1) / kPageTokens;
+    // The next query, at position length_, attends to positions above length_ - window; and some tokens may be taken back.
+    const int64_t first_kept = std::max<int64_t>(0, length_ - kTakeBack - window + 1) / kPageTokens;
     for (int64_t i = first_kept; i-- > 0;) {
       std::byte*& page = tables_[layer][static_cast<size_t>(i)];
       if (page == nullptr) break;  // everything before it is freed already
@@ -168,12 +168,13 @@ Result<KvSequence> KvSequence::fork() const {
   return out;
 }
 
-std::vector<std::byte> KvSequence::save() const {
+std::vector<std::byte> KvSequence::save(int64_t length) const {
   const size_t page_bytes = pool_->shape().page_bytes();
+  const int64_t kept = std::min(length, length_);
   std::vector<std::byte> out(sizeof(int64_t));
-  std::memcpy(out.data(), &length_, sizeof(int64_t));
+  std::memcpy(out.data(), &kept, sizeof(int64_t));
   for (const auto& table : tables_)
-    for (std::byte* page : table) {
+    for (std::byte* page : std::span(table).first(static_cast<size_t>(pages_for(kept)))) {
       out.push_back(std::byte{static_cast<unsigned char>(page != nullptr)});
       if (page != nullptr) out.insert(out.end(), page, page + page_bytes);
     }

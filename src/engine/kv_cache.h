@@ -56,8 +56,9 @@ class KvSequence {
   Status prepare(int64_t tokens);
   /// `tokens` positions were written; frees what windows have left behind.
   void commit(int64_t tokens);
-  /// Back to `length` positions. Errors: unsupported where a window has given those pages back.
+  /// Back to `length` positions. Errors: unsupported where a window has given those pages back, which is never so for kTakeBack positions.
   Status truncate(int64_t length);
+  static constexpr int64_t kTakeBack = 16;  ///< so that guesses of tokens can be taken back
   Result<KvSequence> fork() const;
   void clear();
 
@@ -67,8 +68,8 @@ class KvSequence {
   /// Whether position `p` of every layer can still be attended to by a query at `length`.
   bool can_truncate(int64_t length) const;
 
-  /// The pages that hold anything, layer by layer, as bytes for a file, and back into an empty sequence.
-  std::vector<std::byte> save() const;
+  /// The first `length` positions' pages, layer by layer, as bytes for a file, and back into an empty sequence.
+  std::vector<std::byte> save(int64_t length) const;
   Status restore(std::span<const std::byte> bytes);
 
  private:

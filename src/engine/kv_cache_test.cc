@@ -67,6 +67,23 @@ TEST_F(KvCacheTest, GoesBackWhereTheWindowAllows) {
   EXPECT_FALSE(s.truncate(506).ok());
 }
 
+TEST_F(KvCacheTest, AFewPositionsCanAlwaysBeTakenBack) {
+  KvSequence s(pool_);
+  for (int64_t i = 0; i < 400; ++i) {
+    grow(s, 1);
+    EXPECT_TRUE(s.can_truncate(s.length() - std::min(s.length(), KvSequence::kTakeBack))) << s.length();
+  }
+}
+
+TEST_F(KvCacheTest, WhatIsBeyondTheAskedLengthIsNotSaved) {
+  KvSequence s(pool_);
+  grow(s, 140);
+  const std::vector<std::byte> saved = s.save(128);
+  KvSequence back(pool_);
+  ASSERT_TRUE(back.restore(saved).ok());
+  EXPECT_EQ(back.length(), 128);
+}
+
 TEST_F(KvCacheTest, MemoryIsHeldToTheLedger) {
   Ledger small(1 << 10);
   KvPool pool(kShape, {0}, small);
@@ -79,11 +96,11 @@ TEST_F(KvCacheTest, SavedPagesComeBackAndDamagedOnesAreRefused) {
   KvSequence s(pool_);
   grow(s, 300);
   for (int64_t p = 0; p < 300; p += kPageTokens) std::memset(page(s, 0, p), static_cast<int>(p), kShape.page_bytes());
-  const std::vector<std::byte> saved = s.save();
+  const std::vector<std::byte> saved = s.save(300);
   KvSequence back(pool_);
   ASSERT_TRUE(back.restore(saved).ok());
   EXPECT_EQ(back.length(), 300);
-  EXPECT_EQ(back.save(), saved);
+  EXPECT_EQ(back.save(300), saved);
   for (size_t cut : {size_t{0}, size_t{7}, size_t{8}, saved.size() / 2, saved.size() - 1})
     EXPECT_FALSE(back.restore(std::span(saved).first(cut)).ok()) << cut;
   auto wrong = saved;

@@ -44,6 +44,8 @@ bool Session::wants_long_rope(int64_t length) const { return length > runner_->m
 
 Status Session::append(std::span<const TokenId> tokens, const Progress& progress, const Runner::KeepGoing& keep_going) {
   if (tokens.empty()) return ok_status();
+  if (tokens.size() == 1 && take_guessed(tokens.front())) return ok_status();
+  drop_guess();
   const int64_t total = length() + static_cast<int64_t>(tokens.size());
   if (total > runner_->context())
     return error(Code::out_of_range, "the context is full: {} tokens and {} more do not fit into {}", length(),
@@ -56,6 +58,56 @@ Status Session::append(std::span<const TokenId> tokens, const Progress& progress
   pending.insert(pending.end(), tokens.begin(), tokens.end());
   logits_.clear();
   return evaluate(pending, progress, keep_going);
+}
+
+int64_t Session::guess_room() const {
+  const int64_t after = length() + 1, original = runner_->model().original_context();
+  int64_t room = std::min({runner_->plan().options.max_outputs, runner_->batch_tokens(), KvSequence::kTakeBack}) - 1;
+  room = std::min(room, runner_->context() - after);
+  if (after <= original) room = std::min(room, original - after);  // no guess changes what factors the rope has
+  return std::max<int64_t>(room, 0);
+}
+
+Status Session::append_guessing(TokenId token, std::span<const TokenId> guess) {
+  drop_guess();
+  guess = guess.first(std::min(guess.size(), static_cast<size_t>(guess_room())));
+  // Where more than this token has to be evaluated there is nothing to win.
+  const bool plain = guess.empty() || kv_.length() != length() || wants_long_rope(length() + 1) != long_rope_;
+  if (plain) return append({&token, 1});
+  std::vector<TokenId> batch{token};
+  batch.insert(batch.end(), guess.begin(), guess.end());
+  const BatchPart part{&kv_, batch, Outputs::all, long_rope_};
+  logits_.clear();
+  KL_TRY(runner_->run({&part, 1}));
+  guess_.assign(guess.begin(), guess.end());
+  guess_logits_.clear();
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const auto row = runner_->logits(static_cast<int64_t>(i));
+    guess_logits_.insert(guess_logits_.end(), row.begin(), row.end());
+  }
+  tokens_.push_back(token);
+  const auto first = guessed_logits(0);
+  logits_.assign(first.begin(), first.end());
+  return ok_status();
+}
+
+std::span<const float> Session::guessed_logits(size_t row) const {
+  const size_t V = guess_logits_.size() / (guess_.size() + 1);
+  return std::span(guess_logits_).subspan(row * V, V);
+}
+
+bool Session::take_guessed(TokenId token) {
+  if (guess_taken_ == guess_.size() || guess_[guess_taken_] != token) return false;
+  tokens_.push_back(token);
+  const auto row = guessed_logits(++guess_taken_);
+  logits_.assign(row.begin(), row.end());
+  return true;
+}
+
+void Session::drop_guess() {
+  guess_.clear();
+  guess_taken_ = 0;
+  if (kv_.length() > length() && !kv_.truncate(length()).ok()) kv_.clear();
 }
 
 Status Session::evaluate(std::span<const TokenId> tokens, const Progress& progress,
@@ -81,6 +133,7 @@ Status Session::evaluate(std::span<const TokenId> tokens, const Progress& progre
 Status Session::truncate(int64_t new_length) {
   if (new_length < 0 || new_length > length())
     return error(Code::invalid_argument, "cannot go back to {} of {} tokens", new_length, length());
+  drop_guess();
   if (new_length == length()) return ok_status();
   tokens_.resize(static_cast<size_t>(new_length));
   logits_.clear();
@@ -101,7 +154,7 @@ Status Session::save(const std::string& path, std::string_view note) const {
   KL_TRY(file.write(bytes_of(tokens_)));
   KL_TRY(file.write(bytes_of(logits_)));
   KL_TRY(file.write(note));
-  KL_TRY(file.write(kv_.save()));
+  KL_TRY(file.write(kv_.save(length())));
   return file.commit();
 }
 

@@ -30,6 +30,13 @@ class Session {
   Status append(std::span<const TokenId> tokens, const Progress& progress = {},
                 const Runner::KeepGoing& keep_going = {});
 
+  /// Appends `token`, and evaluates in the same batch `guess`, tokens that may follow it: appending those afterwards, one by one, costs
+  /// next to nothing. A token that was not guessed, and every other change, drops the rest. But for its speed the session is at all times
+  /// what it would be without. Guesses beyond guess_room() are left out. Errors: as append().
+  Status append_guessing(TokenId token, std::span<const TokenId> guess);
+  /// How many tokens can be guessed behind one token that is appended now.
+  int64_t guess_room() const;
+
   /// V logits for the token after the last; empty before the first append.
   std::span<const float> next_logits() const { return logits_; }
 
@@ -45,6 +52,9 @@ class Session {
 
  private:
   Status evaluate(std::span<const TokenId> tokens, const Progress& progress, const Runner::KeepGoing& keep_going);
+  bool take_guessed(TokenId token);
+  void drop_guess();
+  std::span<const float> guessed_logits(size_t row) const;
   bool wants_long_rope(int64_t length) const;
 
   Runner* runner_;
@@ -52,6 +62,10 @@ class Session {
   std::vector<TokenId> tokens_;
   std::vector<float> logits_;
   bool long_rope_ = false;
+  // What was evaluated beyond tokens_: guess_[guess_taken_, end) lies in kv_ only. Row i of the logits is before guess_[i].
+  std::vector<TokenId> guess_;
+  size_t guess_taken_ = 0;
+  std::vector<float> guess_logits_;
 };
 
 }  // namespace kinglet

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
+#include <cmath>
+#include <fstream>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -46,10 +49,22 @@ bool spin(bool oversubscribed, const Ready& ready) {
 
 }  // namespace
 
+#if defined(__linux__)
+namespace {
+/// Processors' worth of time that a container may use, by the unified hierarchy of control groups; no limit where none is set.
+int quota() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");  // "max 100000", or microseconds of each period
+  double limit = 0, period = 0;
+  if (!(file >> limit >> period) || limit <= 0 || period <= 0) return INT_MAX;
+  return static_cast<int>(std::clamp(std::ceil(limit / period), 1.0, 1e6));
+}
+}  // namespace
+#endif
+
 int ThreadPool::available() {
 #if defined(__linux__)
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::clamp(CPU_COUNT(&set), 1, quota());
 #endif
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }

@@ -30,7 +30,8 @@ class ThreadPool {
   /// throw.
   Parallel parallel() { return {&ThreadPool::run, this, threads()}; }
 
-  /// Threads that this process may run at once (its processor affinity where the system has that), at least 1.
+  /// Threads that this process may run at once (its processor affinity and its container's quota where the
+  /// system has them), at least 1.
   static int available();
 
  private:
