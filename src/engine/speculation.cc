@@ -5,7 +5,9 @@
 namespace kinglet {
 namespace {
 
-constexpr double kWeightOfNewTime = 0.25;
+constexpr double kWeightOfNewTime = 0.25, kWeightOfShorterTime = 0.5;
+constexpr double kForgettingTimes =
+    0.02;                               // share by which a long time returns to the first cost when nothing was tried
 constexpr double kOldJudgement = 0.98;  // weight of what was known, for each token judged since
 constexpr double kForgetting = 0.01;    // share by which a belief returns to the first one when nothing was tried
 constexpr double kLeastGain = 1.02;     // a guess that gains less is not worth its chatter in the caches
@@ -39,7 +41,9 @@ int64_t SpeculationPace::choose(int trust, int64_t room) {
     best = speed;
     guesses = kBatches[i] - 1;
   }
-  if (guesses == 0) {  // off, and after a while it is tried again
+  if (guesses == 0) {  // off, and after a while it is tried again: a time may have been that of a busy machine
+    for (size_t i = 1; i < kBatches.size(); ++i)
+      seconds_[i] += kForgettingTimes * std::min(0.0, seconds_[0] * kFirstCosts[i] - seconds_[i]);
     const Belief& first = kFirstBeliefs[static_cast<size_t>(trust)];
     belief.came_true += kForgetting * (first.came_true - belief.came_true);
     belief.tried += kForgetting * (first.tried - belief.tried);
@@ -51,7 +55,10 @@ void SpeculationPace::took(int64_t tokens, double seconds) {
   const auto batch = std::find(kBatches.begin(), kBatches.end(), tokens);
   if (batch == kBatches.end()) return;
   double& known = seconds_[static_cast<size_t>(batch - kBatches.begin())];
-  known = known == 0 ? seconds : known + kWeightOfNewTime * (seconds - known);
+  // A first time is part surprise (memory that is touched for the first time), and whatever disturbs only slows down.
+  if (known == 0 && tokens > 1) known = this->seconds(static_cast<size_t>(batch - kBatches.begin()));
+  const double weight = seconds < known ? kWeightOfShorterTime : kWeightOfNewTime;
+  known = known == 0 ? seconds : known + weight * (seconds - known);
 }
 
 void SpeculationPace::judge(int trust, int64_t guessed, int64_t accepted) {

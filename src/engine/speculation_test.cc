@@ -57,8 +57,9 @@ TEST(SpeculationPace, GuessesWhereItPaysAndStopsWhereItDoesNot) {
   EXPECT_GT(pace.choose(3, 15), 0);
   EXPECT_LE(pace.choose(3, 5), 3) << "room";
   EXPECT_EQ(pace.choose(3, 0), 0);
-  for (const int64_t batch : {2, 4, 8, 16})
-    pace.took(batch, 0.5 + 0.5 * static_cast<double>(batch));  // 1.5, 2.5, 4.5, 8.5
+  for (int i = 0; i < 30; ++i) {
+    for (const int64_t batch : {2, 4, 8, 16}) pace.took(batch, 0.5 + 0.5 * static_cast<double>(batch));  // 1.5 to 8.5
+  }
   for (int i = 0; i < 50; ++i) pace.judge(3, 7, 7);
   EXPECT_EQ(pace.choose(3, 15), 15) << "16 tokens in 8.5 steps";
   for (int i = 0; i < 200; ++i) pace.judge(3, 7, 1);  // every second one
@@ -75,6 +76,15 @@ TEST(SpeculationPace, TriesAgainAfterAWhile) {
   while (off < 10000 && pace.choose(1, 1) == 0) ++off;
   EXPECT_GT(off, 20);
   EXPECT_LT(off, 2000);
+}
+
+TEST(SpeculationPace, ABusyMomentDoesNotEndIt) {
+  SpeculationPace pace;
+  pace.took(1, 1.0);
+  for (const int64_t batch : {2, 4, 8, 16}) pace.took(batch, 20.0);
+  int off = 0;
+  while (off < 1000 && pace.choose(3, 15) == 0) ++off;
+  EXPECT_LT(off, 300);
 }
 
 class Speculation : public TinyModel {
