@@ -144,6 +144,24 @@ TEST_F(AdapterFiles, RankStabilizedScalesByTheRoot) {
   EXPECT_LE(difference(hf_, {{folder_.file("rs.gguf"), 1}}), 2e-4);
 }
 
+TEST_F(AdapterFiles, MergedWeightsDoWhatTheAdapterDoes) {
+  for (const std::string& path : {hf_, gguf_base()}) {
+    const auto base = Checkpoint::open(path);
+    const auto spec = read_model_spec(*base);
+    const auto adapter = read_adapter(peft_, *spec, *base, 1);
+    ASSERT_TRUE(adapter.ok()) << adapter.status().text();
+    const convert::ConvertOptions options{.type = DType::f32, .name = {}, .progress = {}, .adapter = &*adapter};
+    const std::string kind = base->gguf() ? "gguf" : "hf";
+    const std::string file = folder_.file(kind + "-merged.gguf"), directory = folder_.file(kind + "-merged");
+    Status merged = convert::to_gguf(*base, file, options);
+    ASSERT_TRUE(merged.ok()) << merged.text();
+    EXPECT_LE(difference(file, {}), 2e-4) << path;
+    merged = convert::to_hugging_face(*base, directory, options);
+    ASSERT_TRUE(merged.ok()) << merged.text();
+    EXPECT_LE(difference(directory, {}), 2e-4) << path;
+  }
+}
+
 TEST_F(AdapterFiles, AnotherBaseIsRefused) {
   write_both(hf_);
   for (const std::string& adapter : {folder_.file("peft"), folder_.file("adapter.gguf"), peft_}) {

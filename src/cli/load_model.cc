@@ -26,13 +26,15 @@ void add_cache(CLI::App& app, ModelWords& words) {
 }
 
 void add_adapters(CLI::App& app, ModelWords& words) {
-  app.add_option("--adapter", words.adapters, "apply a LoRA adapter: DIR, or DIR=SCALE; may be given several times");
+  app.add_option(
+      "--adapter", words.adapters,
+      "apply a LoRA adapter (a PEFT directory or a GGUF adapter): PATH, or PATH=SCALE; may be given several times");
 }
 
 namespace {
 Result<AdapterChoice> parse_adapter(const std::string& word) {
   const size_t equals = word.rfind('=');
-  if (equals == std::string::npos || is_directory(word)) return AdapterChoice{word, 1};
+  if (equals == std::string::npos || is_directory(word) || is_file(word)) return AdapterChoice{word, 1};
   float scale = 0;
   const char* end = word.data() + word.size();
   const auto [stop, ec] = std::from_chars(word.data() + equals + 1, end, scale);
@@ -64,6 +66,15 @@ Result<std::unique_ptr<Model>> load_beside(const std::string& name, const ModelW
   return Model::load(path, model_options(words), *first.ledger);
 }
 
+Result<std::vector<AdapterChoice>> adapter_choices(const ModelWords& words) {
+  std::vector<AdapterChoice> out;
+  for (const std::string& word : words.adapters) {
+    KL_ASSIGN(AdapterChoice choice, parse_adapter(word));
+    out.push_back(std::move(choice));
+  }
+  return out;
+}
+
 Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& common) {
   uint64_t limit = UINT64_MAX;
   if (!common.memory.empty()) {
@@ -73,10 +84,7 @@ Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& com
   KL_ASSIGN(loaded.path, hub::resolve_model(words.name));
   loaded.ledger = std::make_unique<Ledger>(limit);
   ModelOptions options = model_options(words);
-  for (const std::string& word : words.adapters) {
-    KL_ASSIGN(AdapterChoice choice, parse_adapter(word));
-    options.adapters.push_back(std::move(choice));
-  }
+  KL_ASSIGN(options.adapters, adapter_choices(words));
   KL_ASSIGN(loaded.model, Model::load(loaded.path, options, *loaded.ledger));
   return loaded;
 }

@@ -27,6 +27,9 @@ void add_adapters(CLI::App& app, ModelWords& words);
 /// Declares --ctx and --kv, for commands that keep a conversation.
 void add_cache(CLI::App& app, ModelWords& words);
 
+/// The adapters that were named, with their scales. Errors: invalid_argument.
+Result<std::vector<AdapterChoice>> adapter_choices(const ModelWords& words);
+
 /// A model and what must live as long as it does.
 struct LoadedModel {
   std::string path;                ///< where MODEL lies

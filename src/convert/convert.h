@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "base/status.h"
+#include "arch/adapter.h"
 #include "formats/checkpoint.h"
 
 namespace kinglet::convert {
@@ -18,13 +18,15 @@ struct ConvertOptions {
   std::optional<DType> type;  ///< of the weights (norms and biases of a GGUF stay f32); nothing: each keeps its own
   std::string name;           ///< general.name; empty: the source's, else its folder's name
   Progress progress;
+  /// Added to the weights: W + scale B A. It was read for the source (arch/adapter.h).
+  const Adapter* adapter = nullptr;
 };
 
 /// Writes `source` as a GGUF at `path`. Errors: unsupported (the architecture, its tokenizer, tensors that the
 /// architecture does not know), corrupt, io.
 Status to_gguf(const Checkpoint& source, const std::string& path, const ConvertOptions& options);
 
-/// Writes `source` as a Hugging Face directory, which must not exist or be empty: weights (shards of 5 GB with their index
+/// Writes `source`, a GGUF (or a directory with an adapter), as a Hugging Face directory, which must not exist or be empty: weights (shards of 5 GB with their index
 /// where they are larger), config.json and the tokenizer's files. Nothing is left behind where it fails.
 /// Errors: as to_gguf; unsupported where a quantized tensor would have to be kept.
 Status to_hugging_face(const Checkpoint& source, const std::string& folder, const ConvertOptions& options);

@@ -26,17 +26,18 @@ int64_t ParamRows::source_row(int64_t row) const {
   return head_rows_ == 0 ? row : kinglet::source_row(row, head_rows_, order_);
 }
 
-void ParamRows::convert_row(const std::byte* in, std::byte* out, std::vector<float>& values, DequantizeRow dequantize,
-                            QuantizeRow quantize) const {
-  const auto n = static_cast<int64_t>(values.size());
-  dequantize(in, n, values.data());
-  if (shift_ != 0)
-    for (float& v : values) v += shift_;
-  quantize(values.data(), n, out);
+/// values (K) += scale B[row] A.
+void ParamRows::add_product(int64_t row, std::vector<float>& values) const {
+  const size_t K = values.size();
+  for (int64_t r = 0; r < pair_->R; ++r) {
+    const float factor = pair_->scale * pair_->b[static_cast<size_t>(row * pair_->R + r)];
+    const float* a = pair_->a.data() + static_cast<size_t>(r) * K;
+    for (size_t k = 0; k < K; ++k) values[k] += factor * a[k];
+  }
 }
 
 Status ParamRows::write(DType type, const std::function<Status(std::span<const std::byte>)>& sink) const {
-  const bool same = type == tensor_.dtype && shift_ == 0;
+  const bool same = type == tensor_.dtype && shift_ == 0 && pair_ == nullptr;
   if (same && head_rows_ == 0) return sink(tensor_.data);
   const int64_t width = tensor_.shape.inner(), rows = tensor_.shape.rows();
   if (rows <= 0 || width <= 0) return ok_status();
@@ -54,18 +55,32 @@ Status ParamRows::write(DType type, const std::function<Status(std::span<const s
     const int64_t end = std::min(rows, begin + chunk);
     buffer.resize(static_cast<size_t>(end - begin) * *out_bytes);
     for (int64_t row = begin; row < end; ++row) {
-      const std::byte* in = tensor_.data.data() + static_cast<size_t>(source_row(row)) * *in_bytes;
+      const int64_t source = source_row(row);
+      const std::byte* in = tensor_.data.data() + static_cast<size_t>(source) * *in_bytes;
       std::byte* out = buffer.data() + static_cast<size_t>(row - begin) * *out_bytes;
       if (same) {
         std::memcpy(out, in, *in_bytes);
       } else {
         std::memcpy(aligned.data(), in, *in_bytes);  // old safetensors files do not align their data
-        convert_row(aligned.data(), out, values, dequantize, quantize);
+        dequantize(aligned.data(), width, values.data());
+        if (shift_ != 0)
+          for (float& v : values) v += shift_;
+        if (pair_ != nullptr) add_product(source, values);
+        quantize(values.data(), width, out);
       }
     }
     KL_TRY(sink(buffer));
   }
   return ok_status();
+}
+
+Result<ParamRows> open_rows(const Checkpoint& source, const ModelSpec& spec, const ParamInfo& param, Layout to,
+                            const ConvertOptions& options) {
+  KL_ASSIGN(ParamRows rows, ParamRows::open(source, param, to));
+  if (options.adapter == nullptr) return rows;
+  for (const LoraPair& pair : options.adapter->pairs)
+    if (&spec.program.params[static_cast<size_t>(pair.base)] == &param) rows.add(pair);
+  return rows;
 }
 
 }  // namespace kinglet::convert

@@ -7,8 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "arch/model_spec.h"
+#include "arch/adapter.h"
 #include "arch/row_order.h"
+#include "convert/convert.h"
 #include "kernels/kernels.h"
 
 namespace kinglet::convert {
@@ -23,6 +24,9 @@ class ParamRows {
   /// A tensor that both formats store alike.
   static ParamRows plain(const TensorView& tensor);
 
+  /// From now on the rows are those of W + scale B A. `pair` must outlive it, and be made for this parameter.
+  void add(const LoraPair& pair) { pair_ = &pair; }
+
   DType source_type() const { return tensor_.dtype; }
   const Shape& shape() const { return tensor_.shape; }
 
@@ -33,13 +37,17 @@ class ParamRows {
  private:
   explicit ParamRows(TensorView tensor) : tensor_(tensor) {}
   int64_t source_row(int64_t row) const;
-  void convert_row(const std::byte* in, std::byte* out, std::vector<float>& values, DequantizeRow dequantize,
-                   QuantizeRow quantize) const;
+  void add_product(int64_t source_row, std::vector<float>& values) const;
 
   TensorView tensor_;
   int64_t head_rows_ = 0;              ///< > 0: rows of one head, which are reordered
   RowOrder order_ = RowOrder::halves;  ///< of what is written
   float shift_ = 0;                    ///< added to every value
+  const LoraPair* pair_ = nullptr;     ///< whose product is added
 };
+
+/// The rows of a parameter with what `options` adds to it. Errors: those of ParamRows::open.
+Result<ParamRows> open_rows(const Checkpoint& source, const ModelSpec& spec, const ParamInfo& param, Layout to,
+                            const ConvertOptions& options);
 
 }  // namespace kinglet::convert

@@ -68,7 +68,7 @@ Status to_gguf(const Checkpoint& source, const std::string& path, const ConvertO
   std::vector<Planned> plan;
   uint64_t total = 0, done = 0;
   for (const ParamInfo& p : spec.program.params) {
-    KL_ASSIGN(ParamRows rows, ParamRows::open(source, p, Layout::gguf));
+    KL_ASSIGN(ParamRows rows, open_rows(source, spec, p, Layout::gguf, options));
     const DType type = stored_type(p, options.type.value_or(rows.source_type()));
     total += tensor_bytes(type, p.shape).value_or(0);
     plan.push_back({std::move(rows), type});

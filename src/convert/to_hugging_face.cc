@@ -64,7 +64,7 @@ Result<std::vector<Planned>> plan_weights(const Checkpoint& source, const ModelS
                                           const ConvertOptions& options) {
   std::vector<Planned> plan;
   for (const ParamInfo& p : spec.program.params) {
-    KL_ASSIGN(ParamRows rows, ParamRows::open(source, p, Layout::hugging_face));
+    KL_ASSIGN(ParamRows rows, open_rows(source, spec, p, Layout::hugging_face, options));
     const DType type = options.type.value_or(rows.source_type());
     if (!safetensors::dtype_name(type)) {
       return error(Code::unsupported,
@@ -162,26 +162,46 @@ Json id_or_null(const TokenizerData& tokenizer, std::string_view role) {
   return id ? Json(*id) : Json();
 }
 
+/// What of a directory lies beside its weights; those of a GGUF are made from its metadata.
+Result<std::vector<TextFile>> files_beside(const Checkpoint& source, const ModelSpec& spec, DType type) {
+  std::vector<TextFile> files;
+  Json config;
+  if (const HfDirectory* hf = source.hf()) {
+    for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "generation_config.json",
+                             "chat_template.jinja"}) {
+      const std::string path = join_path(hf->path, name);
+      if (!is_file(path)) continue;
+      KL_ASSIGN(std::string content, read_file(path));
+      files.push_back({name, std::move(content)});
+    }
+    config = hf->config;
+  } else {
+    KL_ASSIGN(const TokenizerData tokenizer, tokenizer_from_gguf(*source.gguf()));
+    KL_ASSIGN(files, tokenizer_to_hf(tokenizer));
+    KL_ASSIGN(config, config_of(spec));
+    for (const auto& [key, role] :
+         {std::pair("bos_token_id", "bos"), std::pair("eos_token_id", "eos"), std::pair("pad_token_id", "padding")}) {
+      config[key] = id_or_null(tokenizer, role);
+    }
+  }
+  config["torch_dtype"] = torch_dtype(type);
+  files.push_back({"config.json", config.dump(2) + "\n"});
+  return files;
+}
+
 }  // namespace
 
 Status to_hugging_face(const Checkpoint& source, const std::string& folder, const ConvertOptions& options) {
-  if (source.kind() == Checkpoint::Kind::hugging_face) {
+  if (source.kind() == Checkpoint::Kind::hugging_face && options.adapter == nullptr) {
     return error(Code::unsupported, "{} is a Hugging Face directory already", source.path());
   }
   KL_ASSIGN(const ModelSpec spec, read_model_spec(source));
   KL_ASSIGN(const std::vector<Planned> plan, plan_weights(source, spec, options));
-  KL_ASSIGN(const TokenizerData tokenizer, tokenizer_from_gguf(*source.gguf()));
-  KL_ASSIGN(const std::vector<TextFile> files, tokenizer_to_hf(tokenizer));
-  KL_ASSIGN(Json config, config_of(spec));
-  config["torch_dtype"] = torch_dtype(plan.back().type);  // the narrowest: norms may be wider than the weights
-  for (const auto& [key, role] :
-       {std::pair("bos_token_id", "bos"), std::pair("eos_token_id", "eos"), std::pair("pad_token_id", "padding")}) {
-    config[key] = id_or_null(tokenizer, role);
-  }
+  // The narrowest type: norms may be wider than the weights.
+  KL_ASSIGN(const std::vector<TextFile> files, files_beside(source, spec, plan.back().type));
   KL_ASSIGN(NewFolder out, NewFolder::create(folder));
   KL_TRY(write_weights(out, plan, options.progress));
   for (const TextFile& f : files) KL_TRY(write_file(out.file(f.name), f.content));
-  KL_TRY(write_file(out.file("config.json"), config.dump(2) + "\n"));
   return out.commit();
 }
 

@@ -12,7 +12,7 @@
 namespace kinglet {
 
 struct AdapterChoice {
-  std::string path;  ///< a PEFT directory
+  std::string path;  ///< a PEFT directory or a GGUF adapter or a GGUF adapter
   float weight = 1;  ///< multiplies the adapter's own scale
 };
 

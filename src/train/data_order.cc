@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "convert/random_blocks.h"
+#include "formats/json.h"
+#include "host/error.h"
 
 namespace kinglet::train {
 namespace {
@@ -99,6 +101,21 @@ Batch DataOrder::batch(std::span<const Window> windows) const {
     append_sequence(batch, ids.first(w.length), labels.first(size_t{w.length} + 1));
   }
   return batch;
+}
+
+Json to_json(const DataCursor& cursor) { return {{"epoch", cursor.epoch}, {"next", cursor.next}}; }
+
+Result<DataCursor> DataOrder::cursor_from(const Json& json) {
+  for (const char* key : {"epoch", "next"}) {
+    if (!json.is_object() || !json.contains(key) || !json[key].is_number_unsigned())
+      return Status(Code::corrupt, "no place in the data");
+  }
+  const DataCursor cursor{json["epoch"].get<uint64_t>(), json["next"].get<uint64_t>()};
+  if (cursor.next > epoch_size(cursor.epoch)) {
+    return error(Code::corrupt, "{} of {} pieces of data: they are others than before", cursor.next,
+                 epoch_size(cursor.epoch));
+  }
+  return cursor;
 }
 
 }  // namespace kinglet::train

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "formats/json_fwd.h"
 #include "train/batch.h"
 #include "train/dataset.h"
 
@@ -33,6 +34,8 @@ struct DataCursor {
   bool operator==(const DataCursor&) const = default;
 };
 
+Json to_json(const DataCursor& cursor);
+
 /// How much goes into one batch.
 struct BatchBudget {
   int64_t tokens = 0;     ///< groups are added as long as they fit, one at least; 0: no limit
@@ -49,9 +52,12 @@ class DataOrder {
   std::vector<Window> next(DataCursor& cursor, const BatchBudget& budget);
   Batch batch(std::span<const Window> windows) const;
 
-  /// Groups in an epoch, each counted with its tokens.
+  /// Groups in an epoch, and its tokens.
   size_t epoch_size(uint64_t epoch);
   int64_t epoch_tokens(uint64_t epoch);
+
+  /// What to_json() wrote. Errors: corrupt, where it is no place in these data.
+  Result<DataCursor> cursor_from(const Json& json);
 
  private:
   void enter(uint64_t epoch);

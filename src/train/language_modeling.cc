@@ -63,17 +63,10 @@ Result<std::optional<double>> LanguageModeling::evaluate() {
   return std::optional<double>(total.sum / static_cast<double>(total.count));
 }
 
-Json LanguageModeling::cursor() const { return {{"epoch", cursor_.epoch}, {"next", cursor_.next}}; }
+Json LanguageModeling::cursor() const { return to_json(cursor_); }
 
 Status LanguageModeling::restore(const Json& cursor) {
-  for (const char* key : {"epoch", "next"})
-    if (!cursor.is_object() || !cursor.contains(key) || !cursor[key].is_number_unsigned())
-      return Status(Code::corrupt, "no place in the data");
-  const DataCursor place{.epoch = cursor["epoch"].get<uint64_t>(), .next = cursor["next"].get<uint64_t>()};
-  if (place.next > order_.epoch_size(place.epoch))
-    return error(Code::corrupt, "{} of {} pieces of data: they are others than before", place.next,
-                 order_.epoch_size(place.epoch));
-  cursor_ = place;
+  KL_ASSIGN(cursor_, order_.cursor_from(cursor));
   return ok_status();
 }
 
