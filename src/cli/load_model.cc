@@ -75,17 +75,23 @@ Result<std::vector<AdapterChoice>> adapter_choices(const ModelWords& words) {
   return out;
 }
 
-Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& common) {
-  uint64_t limit = UINT64_MAX;
-  if (!common.memory.empty()) {
-    KL_ASSIGN(limit, parse_bytes(common.memory));
-  }
-  LoadedModel loaded;
-  KL_ASSIGN(loaded.path, hub::resolve_model(words.name));
-  loaded.ledger = std::make_unique<Ledger>(limit);
+Result<uint64_t> memory_limit(const CommonOptions& common) {
+  return common.memory.empty() ? UINT64_MAX : parse_bytes(common.memory);
+}
+
+Result<std::unique_ptr<Model>> load_model(const ModelWords& words, Ledger& ledger, std::string* path) {
+  KL_ASSIGN(const std::string found, hub::resolve_model(words.name));
+  if (path != nullptr) *path = found;
   ModelOptions options = model_options(words);
   KL_ASSIGN(options.adapters, adapter_choices(words));
-  KL_ASSIGN(loaded.model, Model::load(loaded.path, options, *loaded.ledger));
+  return Model::load(found, options, ledger);
+}
+
+Result<LoadedModel> load_model(const ModelWords& words, const CommonOptions& common) {
+  KL_ASSIGN(const uint64_t limit, memory_limit(common));
+  LoadedModel loaded;
+  loaded.ledger = std::make_unique<Ledger>(limit);
+  KL_ASSIGN(loaded.model, load_model(words, *loaded.ledger, &loaded.path));
   return loaded;
 }
 

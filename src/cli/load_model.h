@@ -48,6 +48,11 @@ Result<std::unique_ptr<Model>> load_beside(const std::string& name, const ModelW
 /// KINGLET_HOME/tuning.json.
 const Tuning& machine_tuning();
 
+/// The same with a ledger that several models share. `path`, where given, is set to where MODEL lies.
+Result<std::unique_ptr<Model>> load_model(const ModelWords& words, Ledger& ledger, std::string* path = nullptr);
+/// The limit that --memory sets; none where it is not given. Errors: invalid_argument.
+Result<uint64_t> memory_limit(const CommonOptions& common);
+
 /// RunnerOptions with what the words say of threads, context and cache.
 Result<RunnerOptions> runner_options(const ModelWords& words, const CommonOptions& common);
 

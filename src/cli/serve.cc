@@ -1,0 +1,215 @@
+// kinglet serve: models behind an HTTP address.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "cli/load_model.h"
+#include "cli/template_option.h"
+#include "host/error.h"
+#include "host/file.h"
+#include "server/log.h"
+#include "server/service.h"
+
+namespace kinglet::cli {
+namespace {
+
+constexpr uint64_t kMaxKeyFileBytes = uint64_t{1} << 20;
+constexpr auto kDrainLook = std::chrono::milliseconds(20);
+
+struct Words {
+  CommonOptions common;
+  ModelWords model;
+  std::vector<std::string> models;
+  std::string template_file, api_key_file, tls_certificate, tls_key, cache_memory = "1G", max_body = "8M";
+  server::HttpOptions http;
+  server::AccessOptions access;
+  server::ServiceOptions service;
+  SchedulerOptions scheduler;
+  int drain_seconds = 30;
+};
+
+Result<server::AccessOptions> access_options(const Words& words) {
+  server::AccessOptions options = words.access;
+  options.loopback = server::is_loopback(words.http.host);
+  if (!words.api_key_file.empty()) {
+    KL_ASSIGN(options.keys, read_file(words.api_key_file, kMaxKeyFileBytes));
+  }
+  if (const char* key = std::getenv("KINGLET_API_KEY"); key != nullptr) options.keys += fmt::format("\n{}", key);
+  return options;
+}
+
+Result<server::HttpOptions> http_options(const Words& words) {
+  server::HttpOptions options = words.http;
+  KL_ASSIGN(options.max_body, parse_bytes(words.max_body));
+  if (words.tls_certificate.empty() != words.tls_key.empty()) {
+    return Status(Code::invalid_argument, "--tls-certificate and --tls-key go together");
+  }
+  if (words.tls_certificate.empty()) return options;
+  KL_ASSIGN(options.tls_certificate, read_file(words.tls_certificate, kMaxKeyFileBytes));
+  KL_ASSIGN(options.tls_key, read_file(words.tls_key, kMaxKeyFileBytes));
+  return options;
+}
+
+// What clients call the model: the word itself, or a path's last part without .gguf.
+std::string served_name(const std::string& word) {
+  if (word.find('/') == std::string::npos && !word.ends_with(".gguf")) return word;
+  std::filesystem::path path(word);
+  if (!path.has_filename()) path = path.parent_path();
+  return path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
+}
+
+Result<server::ServedModel> serve_model(const Words& words, const std::string& word, const Model& model) {
+  server::ServedModel served;
+  served.name = served_name(word);
+  KL_ASSIGN(served.tokenizer, model.tokenizer());
+  KL_ASSIGN(ChatSource source, template_source(words.template_file, model));
+  if (!source.text.empty() || !source.tool_text.empty()) {
+    KL_ASSIGN(served.chat, ChatFormat::create(*served.tokenizer, std::move(source)));
+  }
+  KL_ASSIGN(RunnerOptions options, runner_options(words.model, words.common));
+  options.outputs = words.scheduler.parallel;
+  options.batch_tokens = std::max(options.batch_tokens, 2 * words.scheduler.parallel);
+  KL_ASSIGN(served.runner, Runner::create(model, options));
+  SchedulerOptions scheduler = words.scheduler;
+  KL_ASSIGN(scheduler.cache_bytes, parse_bytes(words.cache_memory));
+  KL_ASSIGN(served.scheduler, Scheduler::create(*served.runner, *served.tokenizer, scheduler));
+  return served;
+}
+
+// Signals that end the server wait to be asked for, in every thread that starts from here on.
+class EndSignals {
+ public:
+  EndSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set_, &before_);
+    std::signal(SIGPIPE, SIG_IGN);
+  }
+  ~EndSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  EndSignals(const EndSignals&) = delete;
+  EndSignals& operator=(const EndSignals&) = delete;
+
+  void wait() const {
+    int signal = 0;
+    sigwait(&set_, &signal);
+  }
+  /// Whether another one comes within `time`.
+  bool again(std::chrono::nanoseconds time) const {
+    const timespec limit{0, static_cast<long>(time.count())};
+    return sigtimedwait(&set_, nullptr, &limit) > 0;
+  }
+
+ private:
+  sigset_t set_{}, before_{};
+};
+
+// What is under way may end; a second signal, or the time, ends it.
+void drain(const Words& words, const EndSignals& signals, server::HttpServer& http, server::Service& service) {
+  server::log_line({{"event", "draining"}, {"open_requests", http.open_requests()}});
+  service.drain();
+  http.quiesce();
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(words.drain_seconds);
+  while (http.open_requests() > 0 && std::chrono::steady_clock::now() < end && !signals.again(kDrainLook)) {
+  }
+  service.stop();
+  // The errors that ended them are on their way to the clients.
+  for (int i = 0; i < 50 && http.open_requests() > 0; ++i) static_cast<void>(signals.again(kDrainLook));
+  http.stop();
+  server::log_line({{"event", "stopped"}});
+}
+
+Status run(const Words& words) {
+  KL_ASSIGN(const server::AccessOptions access_words, access_options(words));
+  KL_ASSIGN(server::Access access, server::Access::create(access_words));
+  KL_ASSIGN(const server::HttpOptions http_words, http_options(words));
+  KL_ASSIGN(const uint64_t limit, memory_limit(words.common));
+  Ledger ledger(limit);
+  std::vector<std::unique_ptr<Model>> models;
+  for (const std::string& word : words.models) {
+    ModelWords one = words.model;
+    one.name = word;
+    KL_ASSIGN(auto model, load_model(one, ledger));
+    models.push_back(std::move(model));
+  }
+  const EndSignals signals;
+  std::vector<server::ServedModel> served;
+  for (size_t i = 0; i < models.size(); ++i) {
+    KL_ASSIGN(server::ServedModel one, serve_model(words, words.models[i], *models[i]));
+    for (const server::ServedModel& other : served) {
+      if (other.name == one.name) return error(Code::invalid_argument, "two models are called {}", one.name);
+    }
+    served.push_back(std::move(one));
+  }
+  const std::string first = served.front().name;
+  server::Service service(std::move(served), std::move(access), ledger, words.service);
+  KL_ASSIGN(
+      const auto http,
+      server::HttpServer::start(
+          http_words,
+          {.gate = [&](const server::HttpRequest& request) { return service.gate(request); },
+           .decorate = [&](const server::HttpRequest& request) { return service.decorate(request); },
+           .handle = [&](const std::shared_ptr<server::Exchange>& e) { service.handle(e); },
+           .error =
+               [](int status, std::string_view text) {
+                 return server::HttpReply{status, "application/json", server::to_body({status, std::string(text)})};
+               }}));
+  server::log_line({{"event", "listening"},
+                    {"url", fmt::format("{}://{}:{}", http_words.tls_certificate.empty() ? "http" : "https",
+                                        words.http.host, http->port())},
+                    {"model", first},
+                    {"parallel", words.scheduler.parallel}});
+  signals.wait();
+  drain(words, signals, *http, service);
+  return ok_status();
+}
+
+}  // namespace
+
+Action setup_serve(CLI::App& app) {
+  auto words = std::make_shared<Words>();
+  app.add_option("MODEL", words->models, "names from `kinglet list`, GGUF files or Hugging Face directories")
+      ->required();
+  const auto add = [&](const char* flag, auto& value, const char* text) {
+    return app.add_option(flag, value, text)->capture_default_str();
+  };
+  add("--host", words->http.host, "address to listen on; others than this machine can reach it only with API keys");
+  add("--port", words->http.port, "port to listen on; 0: a free one, which the first line tells");
+  app.add_option("--api-key-file", words->api_key_file,
+                 "API keys, one a line: as they are, or sha256:HASH (also: KINGLET_API_KEY)");
+  app.add_option("--allow-host", words->access.hosts, "another name that clients may call the server by")
+      ->allow_extra_args(false);
+  app.add_option("--allow-origin", words->access.origins,
+                 "web pages that may use the server, e.g. https://chat.example")
+      ->allow_extra_args(false);
+  app.add_option("--tls-certificate", words->tls_certificate, "certificate chain for HTTPS, as PEM");
+  app.add_option("--tls-key", words->tls_key, "its private key, as PEM");
+  add("-p,--parallel", words->scheduler.parallel, "most answers under way at once")->check(CLI::Range(1, 256));
+  add("--queue", words->scheduler.queue, "most requests that wait beyond those")->check(CLI::Range(1, 1 << 20));
+  add("--chunk", words->scheduler.chunk, "most tokens of prompts beside answers under way")
+      ->check(CLI::Range(1, 1 << 20));
+  add("--cache-memory", words->cache_memory, "keep ended conversations while keys and values take less than this");
+  add("--max-body", words->max_body, "largest body of a request");
+  add("--max-connections", words->http.max_connections, "most connections")->check(CLI::Range(1, 1 << 20));
+  add("--idle-seconds", words->http.idle_seconds, "close a connection that is silent for so long");
+  add("--watchdog-seconds", words->service.watchdog_seconds,
+      "a model silent for so long while it has work is not healthy");
+  add("--drain-seconds", words->drain_seconds, "time that answers under way get when the server is told to end");
+  app.add_flag("--reference", words->model.reference, "compute with the reference kernels");
+  add_template(app, words->template_file);
+  add_common(app, words->common);
+  add_cache(app, words->model);
+  add_adapters(app, words->model);
+  app.footer(
+      "Point any client of OpenAI's API at http://HOST:PORT/v1. Log lines, as JSON and without prompts, go to "
+      "standard\n"
+      "error. SIGTERM and Ctrl-C let answers under way end; a second one does not.\n\n"
+      "Examples:\n"
+      "  kinglet serve qwen2.5-coder-0.5b\n"
+      "  kinglet serve model.gguf --host 0.0.0.0 --api-key-file keys.txt --parallel 16 --memory 6G");
+  return [words] { return run(*words); };
+}
+
+}  // namespace kinglet::cli
