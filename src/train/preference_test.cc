@@ -78,7 +78,9 @@ TEST_P(Preferences, AreLearned) {
   const auto before = objective.score(*known);
   ASSERT_TRUE(before.ok()) << before.status().text();
   EXPECT_EQ(before->comparisons, group == 2 ? 6 : 12);
-  if (needs_reference(options.method)) EXPECT_NEAR(before->margin, 0, 1e-6);  // B is zero: the model is its reference
+  if (needs_reference(options.method)) {
+    EXPECT_NEAR(before->margin, 0, 1e-6);  // B is zero: the model is its reference
+  }
 
   std::vector<TrainedTensor> tensors;
   for (const Parameter& p : tuned.parameters->all())
