@@ -6,11 +6,11 @@
 #include <cstring>
 #include <filesystem>
 
-#include "cli/run_main.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "host/file.h"
 #include "host/testing.h"
+#include "run_program.h"
 #include "tiny_model.h"
 #include "train/log.h"
 
@@ -18,25 +18,6 @@ namespace kinglet {
 namespace {
 
 const std::string kFixtures = std::string(KINGLET_SHARED_DIR) + "/fixtures/models/";
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-Outcome run(std::vector<std::string> words) {
-  words.insert(words.begin(), "kinglet");
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.code = cli::run_main(static_cast<int>(argv.size()), argv.data());
-  std::fflush(stdout);
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
-}
 
 std::vector<double> losses_of(const std::string& log) {
   std::vector<double> out;

@@ -1,0 +1,56 @@
+// kinglet tune MODEL DATA: an adapter that learns answers.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/tuning_run.h"
+#include "host/error.h"
+
+namespace kinglet::cli {
+namespace {
+
+Status tune(const CLI::App& app, const TuningWords& words) {
+  KL_ASSIGN(const std::unique_ptr<TuningRun> tuning, TuningRun::open(words, train::DataGoal::samples));
+  KL_TRY(tuning->make_plan(1));
+  if (words.common.json && words.training.plan) fmt::print("{}\n", to_json(tuning->plan).dump());
+  else if (!words.common.json) fmt::print("{}", text_of(tuning->plan));
+  std::fflush(stdout);
+  if (words.training.plan) return ok_status();
+  train::LanguageModeling objective(train::passes_of(*tuning->graph), tuning->order(1), tuning->shape);
+  if (tuning->held_out)
+    objective.hold_out({*tuning->held_out, {.window = words.max_length, .shuffle = false, .seed = 0, .group = 1}});
+  KL_ASSIGN(const TrainingOutcome outcome, tuning->run(app, objective, {{"method", words.base}}));
+  KL_TRY(tuning->save(app, objective, outcome, fmt::format("kinglet tune {}", words.model)));
+  if (words.common.json) {
+    Json json{{"out", words.training.out}, {"steps", tuning->plan.steps}, {"first_loss", outcome.first_loss},
+              {"loss", outcome.last_loss}, {"tokens", outcome.tokens},    {"seconds", outcome.seconds}};
+    if (outcome.held_out) json["held_out_loss"] = *outcome.held_out;
+    fmt::print("{}\n", json.dump());
+    return ok_status();
+  }
+  fmt::print("{}: {} steps, loss {:.4f} -> {:.4f}{}, {:.0f} tokens/s\n", words.training.out, tuning->plan.steps,
+             outcome.first_loss, outcome.last_loss,
+             outcome.held_out ? fmt::format(", held out {:.4f}", *outcome.held_out) : "",
+             outcome.seconds > 0 ? static_cast<double>(outcome.tokens) / outcome.seconds : 0.0);
+  return ok_status();
+}
+
+}  // namespace
+
+Action setup_tune(CLI::App& app) {
+  auto words = std::make_shared<TuningWords>();
+  app.add_option("--method", words->base, "lora (frozen weights as f32), qlora (frozen weights as the file has them)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"lora", "qlora"}));
+  add_tuning(app, *words);
+  app.footer(
+      "Examples:\n"
+      "  kinglet tune qwen2.5-coder-0.5b chats.jsonl --method qlora --epochs 2 --out ./tuned\n"
+      "  kinglet run qwen2.5-coder-0.5b --adapter ./tuned \"Hello\"");
+  return [words, &app] {
+    KL_TRY(apply_config(app, words->training.config));
+    return tune(app, *words);
+  };
+}
+
+}  // namespace kinglet::cli

@@ -1,0 +1,73 @@
+// What `tune` and `align` share: a model with a new adapter, data as samples, the walker over both, and what is written.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arch/adapter.h"
+#include "cli/training_run.h"
+#include "host/threads.h"
+#include "train/dataset.h"
+#include "train/graph.h"
+#include "train/language_modeling.h"
+
+namespace kinglet::cli {
+
+struct TuningWords {
+  CommonOptions common;
+  TrainingWords training;
+  std::string model, base = "lora", template_file, loss = "answers", gguf;
+  std::vector<std::string> data, held_out, targets;
+  int64_t rank = 16, max_length = 1024;
+  double alpha = 32;
+  bool rank_stabilized = false, plain = false, special = false, strict = false;
+};
+
+/// Declares MODEL, DATA and the options of adapters and rows, and those of every training.
+void add_tuning(CLI::App& app, TuningWords& words);
+
+/// Not movable: the graph looks at the parameters, and both at the program, which looks at the adapter.
+struct TuningRun {
+  /// Opens the model, reads the data for `goal`, shows the first sample with what counts, and sets up the walker.
+  /// Errors: those of each.
+  static Result<std::unique_ptr<TuningRun>> open(const TuningWords& words, train::DataGoal goal);
+
+  /// The order of the training data; `group` samples stay together.
+  train::DataOrder order(size_t group) const;
+  /// Settles the steps of the run and its plan.
+  Status make_plan(size_t group);
+  /// Trains. Errors: run_training's.
+  Result<TrainingOutcome> run(const CLI::App& app, train::Objective& objective, Json course);
+  /// Writes the adapter as a PEFT directory, as a GGUF file where asked for, and the report. Errors: io.
+  Status save(const CLI::App& app, train::Objective& objective, const TrainingOutcome& outcome,
+              const std::string& title);
+
+  const TuningWords& words;
+  std::string path;
+  std::optional<Checkpoint> checkpoint;
+  std::optional<Tokenizer> tokenizer;
+  Adapter adapter;
+  ModelSpec spec;
+  train::Dataset training;
+  std::optional<train::Dataset> held_out;
+  ThreadPool pool;
+  Ledger ledger;
+  std::optional<train::Parameters> parameters;
+  std::optional<train::Graph> graph;
+  train::StepShape shape;
+  TrainingPlan plan;
+
+  TuningRun(const TuningWords& w, int threads, uint64_t memory) : words(w), pool(threads), ledger(memory) {}
+  TuningRun(const TuningRun&) = delete;
+  TuningRun& operator=(const TuningRun&) = delete;
+
+ private:
+  Status open_model();
+  Status read_data(train::DataGoal goal);
+  Status make_graph();
+  TrainingTask task(const CLI::App& app, train::Objective& objective, Json course);
+};
+
+}  // namespace kinglet::cli
