@@ -288,6 +288,26 @@ TEST_F(Serve, AClientThatGoesAwayEndsItsAnswer) {
   EXPECT_NE(metrics.find("finish=\"cancelled\"} 2"), std::string::npos) << metrics;
 }
 
+TEST_F(Serve, AnAnswerKeepsToItsSchema) {
+  start();
+  Json request = chat(300);
+  request["temperature"] = 1.5;
+  request["response_format"] = {
+      {"type", "json_schema"},
+      {"json_schema",
+       {{"name", "x"},
+        {"schema", Json::parse(R"({"type":"object","properties":{"n":{"type":"integer","minimum":10,"maximum":99},
+                                   "ok":{"type":"boolean"}},"required":["n","ok"]})")}}}};
+  for (int seed = 0; seed < 4; ++seed) {
+    request["seed"] = seed;
+    const Json reply = post("/v1/chat/completions", request).json();
+    const auto answer = parse_json(reply["choices"][0]["message"]["content"].get<std::string>());
+    ASSERT_TRUE(answer.ok()) << reply.dump();
+    EXPECT_TRUE((*answer)["n"].is_number_integer() && (*answer)["ok"].is_boolean()) << answer->dump();
+    EXPECT_EQ(reply["choices"][0]["finish_reason"], "stop");
+  }
+}
+
 TEST_F(Serve, ToldToEndItLetsAnswersEnd) {
   start();
   const Socket client(port_);

@@ -491,9 +491,10 @@ void Scheduler::hand_out(Choosing& chosen) {
   }
   s.last_token = now;
   s.tokens.push_back(chosen.token.id);
+  const int64_t before = s.stream.tokens();
   chosen.token.text = s.stream.push(chosen.token.id);
   const std::optional<Finish> ended = s.stream.finish();
-  if (ended != Finish::end) {
+  if (s.stream.tokens() > before) {  // an end token is no part of the answer
     ++job.usage.answer_tokens;
     ++stats_.answer_tokens;
     job.request.sink->on_token(s.choice, std::move(chosen.token));

@@ -6,6 +6,8 @@
 #include <limits>
 #include <random>
 
+#include "grammar/json_schema.h"
+
 namespace kinglet::server {
 namespace {
 
@@ -157,13 +159,25 @@ void parse_tools(RequestFields& fields, Conversation& conversation) {
   }
 }
 
-void parse_response_format(RequestFields& fields) {
+// A schema that cannot be held exactly is refused with its keyword: an answer is never merely likely to fit.
+std::optional<grammar::Grammar> parse_response_format(RequestFields& fields) {
   const Json* format = fields.get("response_format");
-  if (format == nullptr) return;
-  const bool text = format->is_object() && format->contains("type") && (*format)["type"] == "text";
-  if (!text)
-    refuse(fields, "response_format",
-           "response_format can be {\"type\": \"text\"} only: output is not constrained yet");
+  if (format == nullptr) return std::nullopt;
+  const Json type = format->is_object() && format->contains("type") ? (*format)["type"] : Json();
+  if (type == "text") return std::nullopt;
+  const bool has_schema = type == "json_schema" && format->contains("json_schema") &&
+                          (*format)["json_schema"].is_object() && (*format)["json_schema"].contains("schema");
+  if (type != "json_object" && !has_schema) {
+    fields.fail(bad_field("response_format",
+                          "response_format is {\"type\": \"text\"}, {\"type\": \"json_object\"} or {\"type\": "
+                          "\"json_schema\", \"json_schema\": {\"name\": ..., \"schema\": {...}}}"));
+    return std::nullopt;
+  }
+  auto form =
+      has_schema ? grammar::compile_json_schema((*format)["json_schema"]["schema"]) : grammar::any_json_object();
+  if (form.ok()) return *std::move(form);
+  fields.fail({400, fmt::format("response_format: {}", form.status().text()), "response_format", "unsupported_schema"});
+  return std::nullopt;
 }
 
 void parse_prompt(RequestFields& fields, CompletionRequest& out) {
@@ -229,7 +243,7 @@ std::variant<CompletionRequest, ApiError> parse_chat_request(const Json& body) {
   if (out.top_logprobs > 0 && !out.logprobs) {
     fields.fail(bad_field("top_logprobs", "top_logprobs goes with logprobs: true only"));
   }
-  parse_response_format(fields);
+  out.form = parse_response_format(fields);
   fields.only("modalities", Json::array({"text"}));
   fields.accept({"metadata", "service_tier", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention"});
   fields.only("store", false);

@@ -1,9 +1,11 @@
 // The bodies of /v1/chat/completions and /v1/completions, checked.
 #pragma once
 
+#include <optional>
 #include <variant>
 
 #include "engine/answer_stream.h"
+#include "grammar/grammar.h"
 #include "tokenizer/chat_format.h"
 #include "server/request_fields.h"
 
@@ -15,6 +17,7 @@ struct CompletionRequest {
   std::string prompt;               ///< of a completion, where it is a text
   std::vector<TokenId> prompt_ids;  ///< of a completion, where it is token ids
   GenerateOptions options;
+  std::optional<grammar::Grammar> form;  ///< of the answer, by response_format
   int32_t choices = 1;
   bool logprobs = false;
   int32_t top_logprobs = 0;

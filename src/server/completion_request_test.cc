@@ -80,7 +80,8 @@ TEST(CompletionRequestTest, WhatCannotBeHonouredIsRefusedByName) {
       {"stream", 1},
       {"stream_options", {{"include_usage", true}}},
       {"top_logprobs", 2},
-      {"response_format", {{"type", "json_object"}}},
+      {"response_format", {{"type", "json_schema"}}},
+      {"response_format", {{"type", "json_schema"}, {"json_schema", {{"name", "x"}, {"schema", {{"not", true}}}}}}},
       {"tool_choice", "required"},
       {"modalities", {"text", "audio"}},
       {"store", true},
@@ -95,6 +96,18 @@ TEST(CompletionRequestTest, WhatCannotBeHonouredIsRefusedByName) {
     EXPECT_EQ(error.param, name) << value;
     EXPECT_NE(error.message.find(name), std::string::npos) << error.message;
   }
+}
+
+TEST(CompletionRequestTest, AFormIsCompiledOrRefusedWithItsKeyword) {
+  Json body = chat_body();
+  EXPECT_FALSE(good(body).form);
+  body["response_format"] = {{"type", "json_object"}};
+  EXPECT_TRUE(good(body).form);
+  body["response_format"] = {{"type", "json_schema"},
+                             {"json_schema", {{"name", "x"}, {"strict", true}, {"schema", {{"type", "integer"}}}}}};
+  EXPECT_TRUE(good(body).form);
+  body["response_format"]["json_schema"]["schema"]["multipleOf"] = 3;
+  EXPECT_NE(bad(body).message.find("multipleOf"), std::string::npos);
 }
 
 TEST(CompletionRequestTest, MessagesBecomeWhatTemplatesTake) {

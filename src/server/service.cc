@@ -42,7 +42,9 @@ Service::Service(std::vector<ServedModel> models, Access access, const Ledger& l
       ledger_(ledger),
       options_(options),
       started_(now_seconds()),
-      random_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {}
+      random_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {
+  for (ServedModel& model : models_) model.text_tokens = text_tokens(*model.tokenizer);
+}
 
 const std::map<std::string_view, Service::Entry>& Service::routes() {
   static const std::map<std::string_view, Entry> kRoutes = {
@@ -147,6 +149,10 @@ void Service::complete(const std::shared_ptr<Exchange>& exchange, CompletionKind
   Request work;
   work.prompt = std::move(std::get<std::vector<TokenId>>(tokens));
   work.options = std::move(request->options);
+  if (request->form) {
+    work.options.constraint = std::make_shared<const Constraint>(
+        Constraint{std::make_shared<const grammar::Grammar>(*std::move(request->form)), model.text_tokens});
+  }
   work.choices = request->choices;
   work.top_logprobs = request->top_logprobs;
   work.logprobs = request->logprobs;

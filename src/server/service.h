@@ -23,6 +23,7 @@ struct ServedModel {
   const Tokenizer* tokenizer = nullptr;
   std::optional<ChatFormat> chat;  ///< absent: the model has no template
   std::unique_ptr<Scheduler> scheduler;
+  std::shared_ptr<const grammar::TokenTrie> text_tokens = nullptr;  ///< for constrained answers; the service makes it
 };
 
 struct ServiceOptions {
