@@ -48,7 +48,7 @@ void store_row(const KvShape& kv, const float* x, std::byte* tile, int64_t first
     std::byte* const at = tile + static_cast<size_t>(first + d * step) * kv.value_bytes();
     if (kv.type == DType::i8) {
       if (d % kKvBlock == 0) {
-        scale = scale_of(x + d, std::min(kKvBlock, kv.D - d));
+        scale = scale_of(x + d, std::min<int32_t>(kKvBlock, kv.D - d));
         std::memcpy(tile + scale_at(kv, d, slot), &scale, sizeof(scale));
       }
       const float scaled = scale > 0 ? std::clamp(x[d] / scale, -127.0f, 127.0f) : 0.0f;
