@@ -34,9 +34,7 @@ Status align(const CLI::App& app, const Words& words) {
   KL_ASSIGN(const std::unique_ptr<TuningRun> tuning,
             TuningRun::open(words.tuning, pairs ? train::DataGoal::preferences : train::DataGoal::labelled));
   KL_TRY(tuning->make_plan(group));
-  if (words.tuning.common.json && words.tuning.training.plan) fmt::print("{}\n", to_json(tuning->plan).dump());
-  else if (!words.tuning.common.json) fmt::print("{}", text_of(tuning->plan));
-  std::fflush(stdout);
+  print_plan(words.tuning.common, words.tuning.training, tuning->plan);
   if (words.tuning.training.plan) return ok_status();
   // Before the first step the adapter adds nothing: the model is its own reference.
   KL_ASSIGN(const auto training,

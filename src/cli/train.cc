@@ -6,6 +6,7 @@
 
 #include "arch/model_spec.h"
 #include "cli/sample_text.h"
+#include "cli/load_model.h"
 #include "cli/training_run.h"
 #include "convert/convert.h"
 #include "convert/presets.h"
@@ -187,40 +188,17 @@ struct Run {
   }
 };
 
-int64_t largest_batch(train::DataOrder order, const train::BatchBudget& budget) {
-  int64_t most = 0;
-  for (train::DataCursor cursor; cursor.next < order.epoch_size(0);) {
-    int64_t tokens = 0;
-    for (const train::Window& w : order.next(cursor, budget)) tokens += w.length;
-    most = std::max(most, tokens);
-  }
-  return most;
-}
-
-int64_t steps_of(const Run& run) {
-  const TrainingWords& t = run.words.training;
-  if (t.steps > 0) return t.steps;
-  train::DataOrder order = run.order();
-  return std::max<int64_t>(
-      1, static_cast<int64_t>(t.epochs * static_cast<double>(train::steps_of_epoch(order, 0, run.shape)) + 0.5));
-}
-
 void make_plan(Run& run, train::OptimizerKind optimizer) {
   TrainingPlan& plan = run.plan;
   count_parameters(*run.parameters, optimizer, plan);
-  plan.samples = static_cast<int64_t>(run.data.training.size());
-  plan.tokens = run.data.training.tokens();
-  plan.held_out_tokens = run.data.held_out ? run.data.held_out->tokens() : 0;
-  plan.steps = steps_of(run);
-  plan.batches = plan.steps * run.shape.batches;
-  plan.data = static_cast<uint64_t>(plan.tokens + plan.held_out_tokens) * 8;
+  count_data(run.data.training, run.data.held_out ? &*run.data.held_out : nullptr, plan);
+  count_steps(run.words.training, run.order(), run.shape, plan);
 }
 
 /// The graph, with layers computed twice where that is asked for or memory is short.
 Status make_graph(Run& run) {
   const std::string& wish = run.words.training.checkpointing;
-  const int64_t most = largest_batch(run.order(), run.shape.batch);
-  run.plan.step_tokens = most * run.shape.batches;
+  const int64_t most = run.plan.step_tokens / run.shape.batches;
   const uint64_t limit =
       std::min(run.ledger.limit(), available_memory_bytes() > 0 ? available_memory_bytes() : UINT64_MAX);
   for (const auto mode : {train::Checkpointing::none, train::Checkpointing::layers}) {
@@ -329,18 +307,13 @@ Status train_model(const CLI::App& app, const Words& words) {
     return Status(Code::invalid_argument,
                   "no MODEL: a Hugging Face directory, a config.json, or a preset of `kinglet synth --list`");
   if (!t.plan) KL_TRY(check_out_folder(t));
-  uint64_t memory = UINT64_MAX;
-  if (!words.common.memory.empty()) {
-    KL_ASSIGN(memory, parse_bytes(words.common.memory));
-  }
+  KL_ASSIGN(const uint64_t memory, memory_limit(words.common));
   KL_ASSIGN(Start start, open_start(words));
   KL_ASSIGN(Data data, load_data(words, start));
   Run run(words, std::move(start), std::move(data),
           words.common.threads > 0 ? words.common.threads : ThreadPool::available(), memory);
   KL_TRY(prepare(run));
-  if (words.common.json && t.plan) fmt::print("{}\n", to_json(run.plan).dump());
-  else if (!words.common.json) fmt::print("{}", text_of(run.plan));
-  std::fflush(stdout);
+  print_plan(words.common, t, run.plan);
   if (t.plan) return ok_status();
   Json course = course_of(t, run.plan.steps);
   course["data"] = {{"samples", run.plan.samples}, {"tokens", run.plan.tokens}};

@@ -151,6 +151,33 @@ void count_parameters(const train::Parameters& parameters, train::OptimizerKind 
   }
 }
 
+void count_data(const train::Dataset& training, const train::Dataset* held_out, TrainingPlan& plan) {
+  plan.samples = static_cast<int64_t>(training.size());
+  plan.tokens = training.tokens();
+  plan.held_out_tokens = held_out != nullptr ? held_out->tokens() : 0;
+  plan.data = static_cast<uint64_t>(plan.tokens + plan.held_out_tokens) * 8;
+}
+
+void count_steps(const TrainingWords& words, train::DataOrder order, const train::StepShape& shape,
+                 TrainingPlan& plan) {
+  const auto epochs = [&] { return words.epochs * static_cast<double>(train::steps_of_epoch(order, 0, shape)); };
+  plan.steps = words.steps > 0 ? words.steps : std::max<int64_t>(1, static_cast<int64_t>(epochs() + 0.5));
+  plan.batches = plan.steps * shape.batches;
+  int64_t most = 0;
+  for (train::DataCursor cursor; cursor.next < order.epoch_size(0);) {
+    int64_t tokens = 0;
+    for (const train::Window& w : order.next(cursor, shape.batch)) tokens += w.length;
+    most = std::max(most, tokens);
+  }
+  plan.step_tokens = most * shape.batches;
+}
+
+void print_plan(const CommonOptions& common, const TrainingWords& words, const TrainingPlan& plan) {
+  if (common.json && words.plan) fmt::print("{}\n", to_json(plan).dump());
+  else if (!common.json) fmt::print("{}", text_of(plan));
+  std::fflush(stdout);
+}
+
 Status check_out_folder(const TrainingWords& words) {
   if (words.out.empty()) return Status(Code::invalid_argument, "--out FOLDER is missing: where the trained model goes");
   const std::string path = checkpoint_path(words);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/training_options.h"
+#include "train/language_modeling.h"
 #include "train/objective.h"
 #include "train/parameters.h"
 #include "train/report.h"
@@ -28,6 +29,13 @@ Json to_json(const TrainingPlan& plan);
 std::string text_of(const TrainingPlan& plan);
 /// Bytes of gradients and optimizer state for what is trained.
 void count_parameters(const train::Parameters& parameters, train::OptimizerKind optimizer, TrainingPlan& plan);
+
+/// Samples and tokens of the data, and what they take.
+void count_data(const train::Dataset& training, const train::Dataset* held_out, TrainingPlan& plan);
+/// Steps and batches of the run, and the tokens of a step at most.
+void count_steps(const TrainingWords& words, train::DataOrder order, const train::StepShape& shape, TrainingPlan& plan);
+/// On standard output: as text, or as JSON where both --json and --plan ask for it alone.
+void print_plan(const CommonOptions& common, const TrainingWords& words, const TrainingPlan& plan);
 
 /// Errors: invalid_argument where the out folder holds an unfinished run that is neither resumed nor overwritten, or nothing to resume.
 Status check_out_folder(const TrainingWords& words);

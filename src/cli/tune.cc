@@ -12,9 +12,7 @@ namespace {
 Status tune(const CLI::App& app, const TuningWords& words) {
   KL_ASSIGN(const std::unique_ptr<TuningRun> tuning, TuningRun::open(words, train::DataGoal::samples));
   KL_TRY(tuning->make_plan(1));
-  if (words.common.json && words.training.plan) fmt::print("{}\n", to_json(tuning->plan).dump());
-  else if (!words.common.json) fmt::print("{}", text_of(tuning->plan));
-  std::fflush(stdout);
+  print_plan(words.common, words.training, tuning->plan);
   if (words.training.plan) return ok_status();
   train::LanguageModeling objective(train::passes_of(*tuning->graph), tuning->order(1), tuning->shape);
   if (tuning->held_out)

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/answer.h"
+#include "cli/load_model.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "hub/resolve.h"
@@ -45,24 +46,11 @@ Result<train::Dataset> load(const std::vector<std::string>& files, const train::
   return data;
 }
 
-int64_t largest_batch(train::DataOrder order, const train::BatchBudget& budget) {
-  int64_t most = 0;
-  for (train::DataCursor cursor; cursor.next < order.epoch_size(0);) {
-    int64_t tokens = 0;
-    for (const train::Window& w : order.next(cursor, budget)) tokens += w.length;
-    most = std::max(most, tokens);
-  }
-  return most;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<TuningRun>> TuningRun::open(const TuningWords& words, train::DataGoal goal) {
   if (!words.training.plan) KL_TRY(check_out_folder(words.training));
-  uint64_t memory = UINT64_MAX;
-  if (!words.common.memory.empty()) {
-    KL_ASSIGN(memory, parse_bytes(words.common.memory));
-  }
+  KL_ASSIGN(const uint64_t memory, memory_limit(words.common));
   auto tuning = std::make_unique<TuningRun>(
       words, words.common.threads > 0 ? words.common.threads : ThreadPool::available(), memory);
   KL_TRY(tuning->open_model());
@@ -128,16 +116,10 @@ Status TuningRun::make_plan(size_t group) {
   shape = {.batch = {.tokens = 0, .sequences = t.batch}, .batches = t.accumulate};
   KL_ASSIGN(const train::OptimizerOptions optimizer, optimizer_of(t));
   count_parameters(*parameters, optimizer.kind, plan);
-  plan.samples = static_cast<int64_t>(training.size() / group);
-  plan.tokens = training.tokens();
-  plan.held_out_tokens = held_out ? held_out->tokens() : 0;
-  train::DataOrder ordered = order(group);
-  const double steps = t.epochs * static_cast<double>(train::steps_of_epoch(ordered, 0, shape));
-  plan.steps = t.steps > 0 ? t.steps : std::max<int64_t>(1, static_cast<int64_t>(steps + 0.5));
-  plan.batches = plan.steps * shape.batches;
-  plan.data = static_cast<uint64_t>(plan.tokens + plan.held_out_tokens) * 8;
-  const int64_t most = largest_batch(order(group), shape.batch);
-  plan.step_tokens = most * shape.batches;
+  count_data(training, held_out ? &*held_out : nullptr, plan);
+  plan.samples /= static_cast<int64_t>(group);
+  count_steps(t, order(group), shape, plan);
+  const int64_t most = plan.step_tokens / shape.batches;
   plan.activations = graph->activation_bytes(most, most);
   plan.recompute = t.checkpointing == "layers";
   return ok_status();
