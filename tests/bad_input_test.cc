@@ -7,36 +7,17 @@
 #include <filesystem>
 #include <limits>
 
-#include "cli/run_main.h"
 #include "formats/hostile_testing.h"
 #include "formats/json.h"
 #include "host/file.h"
 #include "host/testing.h"
+#include "run_program.h"
 #include "tiny_model.h"
 
 namespace kinglet {
 namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-Outcome run(std::vector<std::string> words) {
-  words.insert(words.begin(), "kinglet");
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.code = cli::run_main(static_cast<int>(argv.size()), argv.data());
-  std::fflush(stdout);
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
-}
 
 std::vector<std::string> logits(const std::string& model) {
   return {"logits", model, "--ids", "1,5,9", "--threads", "1"};

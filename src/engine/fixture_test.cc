@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "arch/testing.h"
 #include "engine/score.h"
 #include "engine/session.h"
 
@@ -158,24 +159,7 @@ TEST_P(DecoderFixture, GreedyIsTransformersTokenForToken) {
   }
 }
 
-std::vector<std::string> kernel_names() {
-  std::vector<std::string> out;
-  for (const KernelRows& rows : {available_kernels(), unavailable_kernels()})
-    for (int i = 0; i < rows.count; ++i) out.emplace_back(rows.rows[i]->name);
-  return out;
-}
-
-INSTANTIATE_TEST_SUITE_P(Models, DecoderFixture,
-                         testing::Combine(testing::Values("llama-3.2", "mistral-7b-v0.1", "phi-3-mini-4k",
-                                                          "phi-3-mini-128k", "phi-4", "phi-4-mini", "granite-3.2",
-                                                          "gemma-3", "qwen2.5", "qwen3"),
-                                          testing::ValuesIn(kernel_names())),
-                         [](const auto& param_info) {
-                           std::string name = std::get<0>(param_info.param) + "_" + std::get<1>(param_info.param);
-                           std::replace_if(
-                               name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Models, DecoderFixture, decoders_and_kernels(), decoder_and_kernel_name);
 
 }  // namespace
 }  // namespace kinglet

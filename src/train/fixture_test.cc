@@ -8,6 +8,7 @@
 
 #include "arch/adapter.h"
 #include "arch/model_spec.h"
+#include "arch/testing.h"
 #include "host/threads.h"
 #include "kernels/kernels.h"
 #include "train/graph.h"
@@ -168,24 +169,7 @@ TEST_P(DecoderGradients, ThreadsAndCheckpointingDoNotChangeABit) {
   }
 }
 
-std::vector<std::string> kernel_names() {
-  std::vector<std::string> out;
-  for (const KernelRows& rows : {available_kernels(), unavailable_kernels()})
-    for (int i = 0; i < rows.count; ++i) out.emplace_back(rows.rows[i]->name);
-  return out;
-}
-
-INSTANTIATE_TEST_SUITE_P(Models, DecoderGradients,
-                         testing::Combine(testing::Values("llama-3.2", "mistral-7b-v0.1", "phi-3-mini-4k",
-                                                          "phi-3-mini-128k", "phi-4", "phi-4-mini", "granite-3.2",
-                                                          "gemma-3", "qwen2.5", "qwen3"),
-                                          testing::ValuesIn(kernel_names())),
-                         [](const auto& param_info) {
-                           std::string name = std::get<0>(param_info.param) + "_" + std::get<1>(param_info.param);
-                           std::replace_if(
-                               name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Models, DecoderGradients, decoders_and_kernels(), decoder_and_kernel_name);
 
 TEST(AdapterGradients, ArePefts) {
   if (!std::filesystem::exists(kFixtures)) GTEST_SKIP() << "shared fixtures are absent: " << kFixtures;

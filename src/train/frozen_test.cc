@@ -9,6 +9,7 @@
 #include "arch/model_spec.h"
 #include "host/testing.h"
 #include "host/threads.h"
+#include "kernels/testing.h"
 #include "train/graph.h"
 #include "train/product.h"
 
@@ -198,12 +199,6 @@ TEST_P(FrozenBase, BackwardUnpacksTheFilesValues) {
   }
 }
 
-std::vector<std::string> kernel_names() {
-  std::vector<std::string> out;
-  for (const KernelRows& rows : {available_kernels(), unavailable_kernels()})
-    for (int i = 0; i < rows.count; ++i) out.emplace_back(rows.rows[i]->name);
-  return out;
-}
 INSTANTIATE_TEST_SUITE_P(Rows, FrozenBase, testing::ValuesIn(kernel_names()),
                          [](const auto& param_info) { return param_info.param; });
 

@@ -6,6 +6,7 @@
 
 #include "host/threads.h"
 #include "kernels/kernels.h"
+#include "kernels/testing.h"
 #include "train/graph.h"
 
 namespace kinglet::train {
@@ -411,12 +412,6 @@ TEST_P(OperatorGradients, SharedParametersAddUp) {
   check_gradients(w.p, GetParam());
 }
 
-std::vector<std::string> kernel_names() {
-  std::vector<std::string> out;
-  for (const KernelRows& rows : {available_kernels(), unavailable_kernels()})
-    for (int i = 0; i < rows.count; ++i) out.emplace_back(rows.rows[i]->name);
-  return out;
-}
 INSTANTIATE_TEST_SUITE_P(Rows, OperatorGradients, testing::ValuesIn(kernel_names()),
                          [](const auto& param_info) { return param_info.param; });
 
