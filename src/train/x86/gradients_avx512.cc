@@ -15,14 +15,8 @@ namespace {
 #include "train/simd/gradients.inl"
 #include "train/x86/transpose.inl"
 #include "train/simd/product.inl"
+#include "train/simd/table.inl"
 // clang-format on
-
-struct Table : GradientKernels {
-  Table() : GradientKernels{} {
-    fill_rows(*this);
-    fill_products(*this);
-  }
-};
 }  // namespace
 
 const GradientKernels& avx512_gradients() {
