@@ -42,8 +42,12 @@ Service::Service(std::vector<ServedModel> models, Access access, const Ledger& l
       ledger_(ledger),
       options_(options),
       started_(now_seconds()),
-      random_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {
-  for (ServedModel& model : models_) model.text_tokens = text_tokens(*model.tokenizer);
+      random_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {}
+
+std::shared_ptr<const grammar::TokenTrie> Service::text_tokens_of(ServedModel& model) {
+  const std::lock_guard lock(text_tokens_mutex_);
+  if (model.text_tokens == nullptr) model.text_tokens = text_tokens(*model.tokenizer);
+  return model.text_tokens;
 }
 
 const std::map<std::string_view, Service::Entry>& Service::routes() {
@@ -151,7 +155,7 @@ void Service::complete(const std::shared_ptr<Exchange>& exchange, CompletionKind
   work.options = std::move(request->options);
   if (request->form) {
     work.options.constraint = std::make_shared<const Constraint>(
-        Constraint{std::make_shared<const grammar::Grammar>(*std::move(request->form)), model.text_tokens});
+        Constraint{std::make_shared<const grammar::Grammar>(*std::move(request->form)), text_tokens_of(model)});
   }
   work.choices = request->choices;
   work.top_logprobs = request->top_logprobs;

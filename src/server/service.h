@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <variant>
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@ struct ServedModel {
   const Tokenizer* tokenizer = nullptr;
   std::optional<ChatFormat> chat;  ///< absent: the model has no template
   std::unique_ptr<Scheduler> scheduler;
-  std::shared_ptr<const grammar::TokenTrie> text_tokens = nullptr;  ///< for constrained answers; the service makes it
+  std::shared_ptr<const grammar::TokenTrie> text_tokens = nullptr;  ///< for constrained answers; made for the first
 };
 
 struct ServiceOptions {
@@ -68,9 +69,11 @@ class Service {
   std::variant<ServedModel*, ApiError> find(const std::string& name);
   std::variant<std::vector<TokenId>, ApiError> prompt_of(const ServedModel& model, const CompletionRequest& request,
                                                          CompletionKind kind) const;
+  std::shared_ptr<const grammar::TokenTrie> text_tokens_of(ServedModel& model);
   std::string next_id(std::string_view prefix);
 
   std::vector<ServedModel> models_;
+  std::mutex text_tokens_mutex_;
   const Access access_;
   const Ledger& ledger_;
   const ServiceOptions options_;
