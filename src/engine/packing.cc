@@ -99,7 +99,7 @@ Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& c
   out->identity_ = identity.value();
   if (!options.folder.empty() && offset >= options.smallest_bytes)
     out->path_ = join_path(options.folder, fmt::format("{:016x}.pack", out->identity_));
-  canonical += out->count_embeddings(program, kernels);
+  canonical += out->count_embeddings(program, kernels, is_linear);
   KL_TRY(ledger.reserve(MemoryUse::weights, canonical));
   out->counted_maps_ = canonical;
   if (out->items_.empty()) return out;
@@ -118,8 +118,8 @@ PackedWeights::~PackedWeights() {
 }
 
 // Notes the embedding tables that no product reads in the file's map; returns what is resident of them.
-uint64_t PackedWeights::count_embeddings(const ProgramStorage& program, const KernelTable& kernels) {
-  const std::vector<bool> is_linear = linear_params(program);
+uint64_t PackedWeights::count_embeddings(const ProgramStorage& program, const KernelTable& kernels,
+                                         const std::vector<bool>& is_linear) {
   uint64_t resident = 0;
   for (const Step& step : program.steps) {
     if (step.op != Op::embed) continue;

@@ -54,7 +54,8 @@ class PackedWeights {
   };
   PackedWeights() = default;
   void param_packed(ParamId param);
-  uint64_t count_embeddings(const ProgramStorage& program, const KernelTable& kernels);
+  uint64_t count_embeddings(const ProgramStorage& program, const KernelTable& kernels,
+                            const std::vector<bool>& is_linear);
   bool open_cache();
   void start_writing();
   Status write_cache() const;
