@@ -40,7 +40,18 @@ bool AnswerStream::is_end(TokenId id) const {
 Result<TokenId> AnswerStream::choose(std::span<const float> logits, std::span<const TokenId> tokens) {
   if (!constraint_) return sampler_.sample(logits, tokens);
   KL_ASSIGN(const grammar::TokenMask* const allowed, constraint_->allowed());
-  return sampler_.sample(logits, tokens, *allowed);
+  if (allowed == nullptr) return sampler_.sample(logits, tokens);
+  KL_ASSIGN(const TokenId id, sampler_.sample(logits, tokens, *allowed));
+  // The shortest way to the end is kept free: a text that is cut before it is complete would be worth nothing.
+  const int64_t left = max_tokens_ - tokens_ - 1;
+  if (max_tokens_ == 0 || constraint_->fits(id, left)) return id;
+  const grammar::TokenMask* const closing = constraint_->closing(left);
+  return closing == nullptr ? id : sampler_.sample(logits, tokens, *closing);
+}
+
+std::string AnswerStream::text_of(TokenId id) {
+  if (std::find(visible_.begin(), visible_.end(), id) == visible_.end()) return decoder_.push(id);
+  return decoder_.flush().append(tokenizer_->token_text(id));
 }
 
 std::string AnswerStream::push(TokenId id) {
@@ -50,13 +61,13 @@ std::string AnswerStream::push(TokenId id) {
     return {};
   }
   ++tokens_;
-  std::string text = stops_.push(decoder_.push(id));
+  std::string text = stops_.push(text_of(id));
   if (stops_.stopped()) {
     finish_ = Finish::stop;
   } else if (constraint_ && constraint_->complete()) {
     finish_ = Finish::end;
   } else if (tokens_ == max_tokens_) {
-    finish_ = Finish::length;
+    finish_ = constraint_ && constraint_->can_end() ? Finish::end : Finish::length;
   }
   return text;
 }

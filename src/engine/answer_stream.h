@@ -24,6 +24,7 @@ struct GenerateOptions {
   /// space belongs to it then.
   StreamStart start = StreamStart::new_text;
   std::shared_ptr<const Constraint> constraint;  ///< what the answer has to match; null: anything
+  std::vector<TokenId> visible;  ///< control tokens whose text is part of the answer's (the markers of tool calls)
   /// Makes the one who guesses the next tokens (engine/speculator.h); none: nothing is guessed. The answer is the same
   /// either way, and the runner's `outputs` limit how much can be guessed at once. Only generate() asks for it.
   std::function<std::unique_ptr<Drafter>()> drafter;
@@ -61,15 +62,18 @@ class AnswerStream {
   AnswerStream(const Tokenizer& tokenizer, const GenerateOptions& options, Sampler sampler, StopStrings stops)
       : tokenizer_(&tokenizer),
         max_tokens_(options.max_tokens),
+        visible_(options.visible),
         sampler_(std::move(sampler)),
         stops_(std::move(stops)),
         decoder_(tokenizer, SpecialTokens::as_text, options.start) {
     if (options.constraint != nullptr) constraint_.emplace(*options.constraint, tokenizer);
   }
   bool is_end(TokenId id) const;
+  std::string text_of(TokenId id);
 
   const Tokenizer* tokenizer_;
   int64_t max_tokens_;
+  std::vector<TokenId> visible_;
   Sampler sampler_;
   StopStrings stops_;
   StreamDecoder decoder_;

@@ -82,4 +82,8 @@ std::span<const float> Runner::logits(int64_t i) const {
   return {output_row(plan_, workspace_.data(), plan_.program.logits, i), static_cast<size_t>(model_.hyper().V)};
 }
 
+std::span<const float> Runner::hidden(int64_t i) const {
+  return {output_row(plan_, workspace_.data(), plan_.program.hidden, i), static_cast<size_t>(model_.hyper().C)};
+}
+
 }  // namespace kinglet

@@ -56,6 +56,8 @@ class Runner {
   Status run(std::span<const BatchPart> parts, const KeepGoing& keep_going = {});
   /// Row `i` of the last batch's outputs: V logits, until the next run().
   std::span<const float> logits(int64_t i) const;
+  /// What the output head read for that row: C values behind the last norm, until the next run().
+  std::span<const float> hidden(int64_t i) const;
 
  private:
   Runner(const Model& model, int threads) : model_(model), pool_(threads) {}

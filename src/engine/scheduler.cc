@@ -108,6 +108,7 @@ Status Scheduler::check(const Request& request) const {
     return error(Code::invalid_argument, "{} choices; this server makes 1 to {} at once", request.choices,
                  options_.parallel);
   }
+  if (request.embed && request.choices != 1) return Status(Code::invalid_argument, "a hidden state is there once");
   return AnswerStream::create(tokenizer_, request.options, vocab_size).status();
 }
 
@@ -429,12 +430,25 @@ void Scheduler::take_results(std::span<const Planned> planned) {
     s.waited = 0;
     if (s.forks_at.erase(s.kv.length()) > 0) keep_fork(s);
     if (s.pending() > 0) continue;
+    if (s.job->request.embed) {
+      hand_out_hidden(s, row++);
+      continue;
+    }
     choosing_.push_back({&s, row});
     if (s.stands_for > 1) branch(s, row);
     ++row;
   }
   choose();
   for (Choosing& chosen : choosing_) hand_out(chosen);
+}
+
+void Scheduler::hand_out_hidden(Sequence& s, int64_t row) {
+  RequestUsage& usage = s.job->usage;
+  usage.first_seconds = seconds(Clock::now() - s.job->arrival);
+  stats_.prompt_tokens += static_cast<uint64_t>(usage.prompt_tokens);
+  stats_.cached_tokens += static_cast<uint64_t>(usage.cached_tokens);
+  s.job->request.sink->on_hidden(runner_.hidden(row));
+  end_choices(s, ok_status());
 }
 
 void Scheduler::keep_fork(Sequence& s) {

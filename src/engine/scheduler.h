@@ -54,13 +54,15 @@ struct RequestUsage {
   double total_seconds = 0;
 };
 
-/// Gets a request's answers, on the scheduler's thread: it must be quick, and not call the scheduler.
+/// Gets a request's answers, on the scheduler's thread: it must be quick, and call nothing of the scheduler's but submit().
 class AnswerSink {
  public:
   virtual ~AnswerSink() = default;
   virtual void on_token(int32_t choice, AnswerToken token) = 0;
   /// `rest`: text that was held back; `stop`: the stop text that ended it, where one did.
   virtual void on_finish(int32_t choice, Finish finish, std::string rest, std::string_view stop) = 0;
+  /// Instead of tokens, where the request asked for it: C values, valid during the call.
+  virtual void on_hidden(std::span<const float> values) { static_cast<void>(values); }
   /// The last call, once every choice is finished or the request has failed.
   virtual void on_done(const Status& status, const RequestUsage& usage) = 0;
 };
@@ -71,6 +73,7 @@ struct Request {
   int32_t choices = 1;       ///< answers to the same prompt
   int32_t top_logprobs = 0;  ///< this many most probable tokens with each token
   bool logprobs = false;     ///< each token's own log probability
+  bool embed = false;        ///< no answer, but the hidden state of the prompt's last token behind the last norm
   std::string client;        ///< clients take turns
   std::shared_ptr<AnswerSink> sink;
 };
@@ -144,6 +147,7 @@ class Scheduler {
   // the batch and what comes of it
   void evaluate(std::span<const Planned> planned);
   void take_results(std::span<const Planned> planned);
+  void hand_out_hidden(Sequence& sequence, int64_t row);
   void keep_fork(Sequence& sequence);
   void branch(Sequence& leader, int64_t row);
   void choose();

@@ -30,6 +30,7 @@ class Collector : public AnswerSink {
     answers[choice].finish = finish;
     answers[choice].stop = stop;
   }
+  void on_hidden(std::span<const float> values) override { hidden.assign(values.begin(), values.end()); }
   void on_done(const Status& status, const RequestUsage& u) override {
     usage = u;
     done.set_value(status);
@@ -37,6 +38,7 @@ class Collector : public AnswerSink {
   Status wait() { return done.get_future().get(); }
 
   std::map<int32_t, Answer> answers;
+  std::vector<float> hidden;
   RequestUsage usage;
   std::function<void()> after_token;
   std::promise<Status> done;
@@ -251,6 +253,31 @@ TEST_F(SchedulerTest, RefusesWhatItCannotDo) {
   EXPECT_EQ(refusal(std::vector<TokenId>(401, 5)), Code::out_of_range);
   EXPECT_EQ(refusal({5}, 1, {""}), Code::invalid_argument);
   EXPECT_FALSE(Scheduler::create(*runner_, *tokenizer_, {.parallel = 5}).ok());
+}
+
+// Alone, beside answers, and from the prefix cache.
+TEST_F(SchedulerTest, HiddenStatesAreTheSameWhateverRunsBesideThem) {
+  open("qwen2.5", kSmall);
+  auto running = scheduler();
+  const auto embed = [&](std::string_view text) {
+    auto sink = std::make_shared<Collector>();
+    const auto ticket = running->submit({.prompt = encode(text), .embed = true, .sink = sink});
+    EXPECT_TRUE(ticket.ok()) << ticket.status().text();
+    return sink;
+  };
+  const std::string text = "A text that is long enough to be cut into several stretches.";
+  const auto alone = embed(text);
+  ASSERT_TRUE(alone->wait().ok());
+  ASSERT_EQ(alone->hidden.size(), static_cast<size_t>(model_->hyper().C));
+  EXPECT_TRUE(alone->answers.empty());
+  const auto answer = submit(*running, "x", wild(1, 30));
+  const auto beside = embed(text), other = embed("Another.");
+  ASSERT_TRUE(beside->wait().ok());
+  ASSERT_TRUE(other->wait().ok());
+  ASSERT_TRUE(answer->wait().ok());
+  EXPECT_EQ(beside->hidden, alone->hidden);
+  EXPECT_NE(other->hidden, alone->hidden);
+  EXPECT_GT(beside->usage.cached_tokens, 0);
 }
 
 }  // namespace

@@ -46,4 +46,7 @@ struct Grammar {
   }
 };
 
+/// For each node the bytes that lead to its rule's end at least.
+std::vector<int64_t> bytes_to_rule_end(const Grammar& grammar);
+
 }  // namespace kinglet::grammar

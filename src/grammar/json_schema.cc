@@ -42,14 +42,14 @@ bool is_of_type(const Json& value, const std::string& type) {
 
 class Compiler {
  public:
-  explicit Compiler(const Json& root) : root_(root), json_(b_) {}
+  Compiler(Builder& builder, const Json& root) : root_(root), b_(builder), json_(b_) {}
 
-  Result<Grammar> run() {
+  Result<RuleId> run() {
     const RuleId root = b_.declare("#");
     rules_["#"] = root;
     KL_ASSIGN(const Expr body, compile(root_, "#", 0));
     b_.define(root, body);
-    return b_.build(root);
+    return root;
   }
 
  private:
@@ -438,14 +438,26 @@ class Compiler {
   }
 
   const Json& root_;
-  Builder b_;
+  Builder& b_;
   JsonText json_;
   std::map<std::string, RuleId> rules_;  // of each $ref
 };
 
 }  // namespace
 
-Result<Grammar> compile_json_schema(const Json& schema) { return Compiler(schema).run(); }
+Result<Grammar> compile_json_schema(const Json& schema) {
+  Builder builder;
+  KL_ASSIGN(const RuleId root, Compiler(builder, schema).run());
+  return builder.build(root);
+}
+
+Result<Builder::Expr> json_schema_text(Builder& builder, const Json& schema) {
+  Builder before = builder;
+  const auto root = Compiler(builder, schema).run();
+  if (root.ok()) return builder.call(*root);
+  builder = std::move(before);
+  return root.status();
+}
 
 Result<Grammar> any_json_object() { return compile_json_schema(Json{{"type", "object"}}); }
 

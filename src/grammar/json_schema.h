@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/json_fwd.h"
+#include "grammar/builder.h"
 #include "grammar/grammar.h"
 
 namespace kinglet::grammar {
@@ -15,6 +16,9 @@ namespace kinglet::grammar {
 /// Errors: unsupported, with the keyword and its place, for all that could not be held exactly; invalid_argument (no schema; no value
 /// satisfies it); resource_exhausted (too large).
 Result<Grammar> compile_json_schema(const Json& schema);
+
+/// The same as a part of a larger grammar. On an error `builder` is as it was.
+Result<Builder::Expr> json_schema_text(Builder& builder, const Json& schema);
 
 /// Any JSON object: what "response_format": "json_object" asks for.
 Result<Grammar> any_json_object();

@@ -34,6 +34,7 @@ void Matcher::clear_caches() {
   frame_ids_.clear();
   beyond_.clear();
   masks_.clear();
+  frame_distances_.clear();
   frames_.assign(2, Frame{-1, -1});
 }
 
@@ -121,6 +122,36 @@ Status Matcher::accept(std::string_view bytes) {
   current_ = at;
   if (states_.size() > kMostStates) trim();
   return ok_status();
+}
+
+std::optional<int64_t> Matcher::bytes_to_end_after(std::string_view bytes) {
+  StateId at = current_;
+  for (const char c : bytes) {
+    at = step(at, static_cast<uint8_t>(c));
+    if (at == kDead) return std::nullopt;
+  }
+  return distance(at);
+}
+
+int64_t Matcher::distance(StateId id) {
+  if (state(id).can_end) return 0;
+  if (distances_.empty()) distances_ = bytes_to_rule_end(*grammar_);
+  int64_t best = INT64_MAX;
+  for (const Config& c : state(id).configs) {
+    int64_t sum = distances_[static_cast<size_t>(c.node)];
+    std::vector<FrameId> stack;
+    for (FrameId f = c.frame; f > kOpen && !frame_distances_.contains(f); f = frames_[static_cast<size_t>(f)].parent)
+      stack.push_back(f);
+    while (!stack.empty()) {
+      const Frame& f = frames_[static_cast<size_t>(stack.back())];
+      const int64_t below = f.parent > kOpen ? frame_distances_[f.parent] : 0;
+      frame_distances_[stack.back()] = distances_[static_cast<size_t>(f.back)] + below;
+      stack.pop_back();
+    }
+    if (c.frame > kOpen) sum += frame_distances_[c.frame];
+    best = std::min(best, sum);
+  }
+  return best;
 }
 
 // Forgets every state but the current one, whose stacks are built anew.

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -30,6 +31,10 @@ class Matcher {
   Status accept(std::string_view bytes);
   /// Tokens that may come next. Errors: resource_exhausted, as accept().
   Result<const TokenMask*> allowed();
+  /// Bytes that have to follow, at least, until the text may end.
+  int64_t bytes_to_end() { return distance(current_); }
+  /// The same once `bytes` have followed; nothing where they are not allowed.
+  std::optional<int64_t> bytes_to_end_after(std::string_view bytes);
   bool can_end() const { return state(current_).can_end; }
   /// Nothing more may come: the text is complete.
   bool must_end() const { return can_end() && state(current_).configs.empty(); }
@@ -64,6 +69,7 @@ class Matcher {
   FrameId frame(NodeId back, FrameId parent);
   StateId closure(std::vector<Config> work);
   StateId step(StateId from, uint8_t byte);
+  int64_t distance(StateId id);
   template <typename OnToken, typename OnLeft>
   void walk(int32_t root, StateId start, OnToken on_token, OnLeft on_left);
   const Local& local(NodeId node);
@@ -80,6 +86,8 @@ class Matcher {
   StateId current_ = 0;
   bool too_ambiguous_ = false;
   std::unordered_map<StateId, TokenMask> masks_;
+  std::vector<int64_t> distances_;                        // of each node to its rule's end, once asked for
+  std::unordered_map<FrameId, int64_t> frame_distances_;  // of all that a stack returns to
 };
 
 }  // namespace kinglet::grammar

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <random>
@@ -36,8 +37,115 @@ std::map<TokenId, float> parse_bias(RequestFields& fields) {
   return out;
 }
 
-// What both kinds have in common. The defaults are the schema's: no filter but what is asked for.
-void parse_common(RequestFields& fields, CompletionRequest& out) {
+std::string text_of_parts(const Json& parts, RequestFields& fields) {
+  std::string out;
+  for (const Json& part : parts) {
+    const std::string type = part.is_object() && part.contains("type") && part["type"].is_string()
+                                 ? part["type"].get<std::string>()
+                                 : std::string();
+    if (type == "text" && part.contains("text") && part["text"].is_string()) {
+      out += part["text"].get_ref<const std::string&>();
+    } else if (type == "image_url" || type == "input_audio" || type == "file") {
+      refuse(fields, "messages", fmt::format("this model reads text only: a part of type {} cannot be used", type));
+    } else {
+      fields.fail(bad_field("messages", "a part of a message must be {\"type\": \"text\", \"text\": \"...\"}"));
+    }
+  }
+  return out;
+}
+
+// The schema has a tool call's arguments as a text of JSON; templates take the object.
+Json tool_calls(const Json& calls, RequestFields& fields) {
+  Json out = calls;
+  const auto bad = [&] {
+    fields.fail(
+        bad_field("messages", "a tool call must be {\"type\": \"function\", \"function\": {\"name\", \"arguments\"}}"));
+    return Json::array();
+  };
+  if (!out.is_array()) return bad();
+  for (Json& call : out) {
+    if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) return bad();
+    Json& function = call["function"];
+    if (!function.contains("name") || !function["name"].is_string()) return bad();
+    if (function.contains("arguments") && function["arguments"].is_string()) {
+      const auto& text = function["arguments"].get_ref<const std::string&>();
+      auto arguments = parse_json(text.empty() ? "{}" : text, kBodyLimits);
+      if (!arguments.ok()) return bad();
+      function["arguments"] = *std::move(arguments);
+    }
+  }
+  return out;
+}
+
+Json parse_message(const Json& message, RequestFields& fields) {
+  if (!message.is_object() || !message.contains("role") || !message["role"].is_string()) {
+    fields.fail(bad_field("messages", "a message must be an object with a role"));
+    return {};
+  }
+  Json out = message;
+  const std::string role = message["role"];
+  if (role == "developer") out["role"] = "system";  // the schema's newer name for it
+  const Json content = message.contains("content") ? message["content"] : Json();
+  if (content.is_array()) {
+    out["content"] = text_of_parts(content, fields);
+  } else if (content.is_null()) {
+    if (role != "assistant") fields.fail(bad_field("messages", fmt::format("a message of {} needs a content", role)));
+    out["content"] = "";
+  } else if (!content.is_string()) {
+    fields.fail(bad_field("messages", "a message's content must be a text or an array of parts"));
+  }
+  if (message.contains("tool_calls") && !message["tool_calls"].is_null()) {
+    out["tool_calls"] = tool_calls(message["tool_calls"], fields);
+  } else {
+    out.erase("tool_calls");
+  }
+  return out;
+}
+
+void parse_response_format(RequestFields& fields, CompletionRequest& out) {
+  const Json* format = fields.get("response_format");
+  if (format == nullptr) return;
+  const Json type = format->is_object() && format->contains("type") ? (*format)["type"] : Json();
+  if (type == "text") return;
+  const bool has_schema = type == "json_schema" && format->contains("json_schema") &&
+                          (*format)["json_schema"].is_object() && (*format)["json_schema"].contains("schema");
+  if (type != "json_object" && !has_schema) {
+    return fields.fail(bad_field("response_format",
+                                 "response_format is {\"type\": \"text\"}, {\"type\": \"json_object\"} or {\"type\": "
+                                 "\"json_schema\", \"json_schema\": {\"name\": ..., \"schema\": {...}}}"));
+  }
+  hold_to_schema("response_format", has_schema ? (*format)["json_schema"]["schema"] : Json{{"type", "object"}}, fields,
+                 out);
+}
+
+void parse_prompt(RequestFields& fields, CompletionRequest& out) {
+  const Json* prompt = fields.get("prompt");
+  const ApiError bad = bad_field("prompt", "prompt must be one text, or one array of token ids");
+  if (prompt == nullptr) return fields.fail(bad);
+  if (prompt->is_string()) {
+    out.prompt = prompt->get<std::string>();
+    return;
+  }
+  if (!prompt->is_array() || prompt->empty()) return fields.fail(bad);
+  if (prompt->size() == 1 && (*prompt)[0].is_string()) {
+    out.prompt = (*prompt)[0].get<std::string>();
+    return;
+  }
+  for (const Json& id : *prompt) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) return fields.fail(bad);
+    out.prompt_ids.push_back(id.get<TokenId>());
+  }
+}
+
+std::variant<CompletionRequest, ApiError> finish(const RequestFields& fields, CompletionRequest out) {
+  if (auto wrong = fields.finish()) return *std::move(wrong);
+  return out;
+}
+
+}  // namespace
+
+// The defaults are the schema's: no filter but what is asked for.
+void parse_sampling(RequestFields& fields, CompletionRequest& out) {
   out.model = fields.text("model");
   SamplingOptions& s = out.options.sampling;
   s.temperature = static_cast<float>(fields.number("temperature", 1, 0, 2));
@@ -72,139 +180,26 @@ void parse_common(RequestFields& fields, CompletionRequest& out) {
   }
 }
 
-std::string text_of_parts(const Json& parts, RequestFields& fields) {
-  std::string out;
-  for (const Json& part : parts) {
-    const std::string type = part.is_object() && part.contains("type") && part["type"].is_string()
-                                 ? part["type"].get<std::string>()
-                                 : std::string();
-    if (type == "text" && part.contains("text") && part["text"].is_string()) {
-      out += part["text"].get_ref<const std::string&>();
-    } else if (type == "image_url" || type == "input_audio" || type == "file") {
-      refuse(fields, "messages", fmt::format("this model reads text only: a part of type {} cannot be used", type));
-    } else {
-      fields.fail(bad_field("messages", "a part of a message must be {\"type\": \"text\", \"text\": \"...\"}"));
-    }
-  }
-  return out;
-}
-
-// The schema has a tool call's arguments as a text of JSON; templates take the object.
-Json tool_calls(const Json& calls, RequestFields& fields) {
-  Json out = calls;
-  const auto bad = [&] {
-    fields.fail(
-        bad_field("messages", "a tool call must be {\"type\": \"function\", \"function\": {\"name\", \"arguments\"}}"));
-    return Json::array();
-  };
-  if (!out.is_array()) return bad();
-  for (Json& call : out) {
-    if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) return bad();
-    Json& function = call["function"];
-    if (!function.contains("name") || !function["name"].is_string()) return bad();
-    if (function.contains("arguments") && function["arguments"].is_string()) {
-      auto arguments = parse_json(function["arguments"].get_ref<const std::string&>(), kBodyLimits);
-      if (!arguments.ok()) return bad();
-      function["arguments"] = *std::move(arguments);
-    }
-  }
-  return out;
-}
-
-Json parse_message(const Json& message, RequestFields& fields) {
-  if (!message.is_object() || !message.contains("role") || !message["role"].is_string()) {
-    fields.fail(bad_field("messages", "a message must be an object with a role"));
-    return {};
-  }
-  Json out = message;
-  const std::string role = message["role"];
-  if (role == "developer") out["role"] = "system";  // the schema's newer name for it
-  const Json content = message.contains("content") ? message["content"] : Json();
-  if (content.is_array()) {
-    out["content"] = text_of_parts(content, fields);
-  } else if (content.is_null()) {
-    if (role != "assistant") fields.fail(bad_field("messages", fmt::format("a message of {} needs a content", role)));
-    out["content"] = "";
-  } else if (!content.is_string()) {
-    fields.fail(bad_field("messages", "a message's content must be a text or an array of parts"));
-  }
-  if (message.contains("tool_calls") && !message["tool_calls"].is_null()) {
-    out["tool_calls"] = tool_calls(message["tool_calls"], fields);
-  } else {
-    out.erase("tool_calls");
-  }
-  return out;
-}
-
-void parse_tools(RequestFields& fields, Conversation& conversation) {
-  if (const Json* tools = fields.get("tools"); tools != nullptr && !tools->empty()) {
-    if (!tools->is_array()) return fields.fail(bad_field("tools", "tools must be an array"));
-    for (const Json& tool : *tools) {
-      if (!tool.is_object() || !tool.contains("function") || !tool["function"].is_object()) {
-        return fields.fail(bad_field("tools", "a tool must be {\"type\": \"function\", \"function\": {...}}"));
-      }
-      const Json& function = tool["function"];
-      if (function.contains("strict") && function["strict"] == true) {
-        return refuse(fields, "tools", "strict tools are not supported yet: leave strict out");
-      }
-    }
-    conversation.tools = *tools;
-  }
-  const Json* choice = fields.get("tool_choice");
-  if (choice == nullptr || *choice == "auto") return;
-  if (*choice == "none") {
-    conversation.tools = Json();
-  } else {
-    refuse(fields, "tool_choice", "tool_choice can be \"auto\" or \"none\" here");
-  }
-}
-
 // A schema that cannot be held exactly is refused with its keyword: an answer is never merely likely to fit.
-std::optional<grammar::Grammar> parse_response_format(RequestFields& fields) {
-  const Json* format = fields.get("response_format");
-  if (format == nullptr) return std::nullopt;
-  const Json type = format->is_object() && format->contains("type") ? (*format)["type"] : Json();
-  if (type == "text") return std::nullopt;
-  const bool has_schema = type == "json_schema" && format->contains("json_schema") &&
-                          (*format)["json_schema"].is_object() && (*format)["json_schema"].contains("schema");
-  if (type != "json_object" && !has_schema) {
-    fields.fail(bad_field("response_format",
-                          "response_format is {\"type\": \"text\"}, {\"type\": \"json_object\"} or {\"type\": "
-                          "\"json_schema\", \"json_schema\": {\"name\": ..., \"schema\": {...}}}"));
-    return std::nullopt;
-  }
-  auto form =
-      has_schema ? grammar::compile_json_schema((*format)["json_schema"]["schema"]) : grammar::any_json_object();
-  if (form.ok()) return *std::move(form);
-  fields.fail({400, fmt::format("response_format: {}", form.status().text()), "response_format", "unsupported_schema"});
-  return std::nullopt;
+void hold_to_schema(const char* param, Json schema, RequestFields& fields, CompletionRequest& out) {
+  auto form = grammar::compile_json_schema(schema);
+  if (!form.ok())
+    return fields.fail({400, fmt::format("{}: {}", param, form.status().text()), param, "unsupported_schema"});
+  out.form = *std::move(form);
+  out.schema = std::move(schema);
 }
 
-void parse_prompt(RequestFields& fields, CompletionRequest& out) {
-  const Json* prompt = fields.get("prompt");
-  const ApiError bad = bad_field("prompt", "prompt must be one text, or one array of token ids");
-  if (prompt == nullptr) return fields.fail(bad);
-  if (prompt->is_string()) {
-    out.prompt = prompt->get<std::string>();
-    return;
+// Templates know thinking on and off, by one of these names.
+void set_reasoning_effort(const char* param, const std::string& effort, RequestFields& fields, CompletionRequest& out) {
+  if (effort.empty()) return;
+  constexpr std::string_view kEfforts[] = {"none", "minimal", "low", "medium", "high", "xhigh"};
+  if (std::ranges::find(kEfforts, effort) == std::end(kEfforts)) {
+    return fields.fail(bad_field(param, fmt::format("{} must be none, minimal, low, medium, high or xhigh", param)));
   }
-  if (!prompt->is_array() || prompt->empty()) return fields.fail(bad);
-  if (prompt->size() == 1 && (*prompt)[0].is_string()) {
-    out.prompt = (*prompt)[0].get<std::string>();
-    return;
-  }
-  for (const Json& id : *prompt) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) return fields.fail(bad);
-    out.prompt_ids.push_back(id.get<TokenId>());
-  }
+  const bool thinks = effort != "none" && effort != "minimal";
+  out.conversation.variables["enable_thinking"] = thinks;
+  out.conversation.variables["thinking"] = thinks;
 }
-
-std::variant<CompletionRequest, ApiError> finish(const RequestFields& fields, CompletionRequest out) {
-  if (auto wrong = fields.finish()) return *std::move(wrong);
-  return out;
-}
-
-}  // namespace
 
 std::variant<Json, ApiError> parse_body(const std::string& body) {
   auto parsed = parse_json(body, kBodyLimits);
@@ -227,15 +222,16 @@ Json parse_messages(const Json& messages, RequestFields& fields) {
 std::variant<CompletionRequest, ApiError> parse_chat_request(const Json& body) {
   RequestFields fields(body);
   CompletionRequest out;
-  parse_common(fields, out);
+  parse_sampling(fields, out);
   const Json* messages = fields.get("messages");
   out.conversation.messages = parse_messages(messages == nullptr ? Json() : *messages, fields);
-  parse_tools(fields, out.conversation);
+  out.tools = parse_tools(fields);
   if (const Json* variables = fields.get("chat_template_kwargs"); variables != nullptr) {
     if (!variables->is_object())
       fields.fail(bad_field("chat_template_kwargs", "chat_template_kwargs must be an object"));
     else out.conversation.variables = *variables;
   }
+  set_reasoning_effort("reasoning_effort", fields.text("reasoning_effort"), fields, out);
   const int64_t older = fields.integer("max_tokens", 0, 1, kMost);
   out.options.max_tokens = fields.integer("max_completion_tokens", older, 1, kMost);
   out.logprobs = fields.flag("logprobs");
@@ -243,9 +239,9 @@ std::variant<CompletionRequest, ApiError> parse_chat_request(const Json& body) {
   if (out.top_logprobs > 0 && !out.logprobs) {
     fields.fail(bad_field("top_logprobs", "top_logprobs goes with logprobs: true only"));
   }
-  out.form = parse_response_format(fields);
+  parse_response_format(fields, out);
   fields.only("modalities", Json::array({"text"}));
-  fields.accept({"metadata", "service_tier", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention"});
+  fields.accept({"metadata", "service_tier", "prompt_cache_key", "prompt_cache_retention"});
   fields.only("store", false);
   return finish(fields, std::move(out));
 }
@@ -253,7 +249,7 @@ std::variant<CompletionRequest, ApiError> parse_chat_request(const Json& body) {
 std::variant<CompletionRequest, ApiError> parse_completion_request(const Json& body) {
   RequestFields fields(body);
   CompletionRequest out;
-  parse_common(fields, out);
+  parse_sampling(fields, out);
   parse_prompt(fields, out);
   out.options.max_tokens = fields.integer("max_tokens", 16, 1, kMost);
   out.options.start = StreamStart::mid_text;

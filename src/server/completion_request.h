@@ -7,7 +7,7 @@
 #include "engine/answer_stream.h"
 #include "grammar/grammar.h"
 #include "tokenizer/chat_format.h"
-#include "server/request_fields.h"
+#include "server/tool_request.h"
 
 namespace kinglet::server {
 
@@ -17,7 +17,9 @@ struct CompletionRequest {
   std::string prompt;               ///< of a completion, where it is a text
   std::vector<TokenId> prompt_ids;  ///< of a completion, where it is token ids
   GenerateOptions options;
+  ToolUse tools;                         ///< of a chat
   std::optional<grammar::Grammar> form;  ///< of the answer, by response_format
+  Json schema;                           ///< that `form` holds
   int32_t choices = 1;
   bool logprobs = false;
   int32_t top_logprobs = 0;
@@ -32,6 +34,15 @@ std::variant<Json, ApiError> parse_body(const std::string& body);
 /// Every parameter that OpenAI's schema names is honoured or refused by name, and so is any other.
 std::variant<CompletionRequest, ApiError> parse_chat_request(const Json& body);
 std::variant<CompletionRequest, ApiError> parse_completion_request(const Json& body);
+
+/// What both kinds have in common: sampling, stops, streaming.
+void parse_sampling(RequestFields& fields, CompletionRequest& out);
+
+/// Holds the answer to `schema`. Notes a schema that cannot be held, by its keyword, as `param`'s fault.
+void hold_to_schema(const char* param, Json schema, RequestFields& fields, CompletionRequest& out);
+
+/// How much the model thinks, as far as its template can be told. Notes what is wrong as `param`'s fault.
+void set_reasoning_effort(const char* param, const std::string& effort, RequestFields& fields, CompletionRequest& out);
 
 /// The messages of a chat as templates take them: parts of text joined, a tool call's arguments as an object. Notes what is wrong in
 /// `fields`.

@@ -1,9 +1,11 @@
 #include "server/completion_sink.h"
 
+#include <utility>
+
+#include "server/replies.h"
+
 namespace kinglet::server {
 namespace {
-
-std::string to_text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 std::string_view reason_of(Finish finish) {
   return finish == Finish::length || finish == Finish::context ? "length" : "stop";
@@ -20,14 +22,15 @@ Json one_logprob(const Tokenizer& tokenizer, TokenId id, double log_probability)
   return {{"token", piece}, {"logprob", log_probability}, {"bytes", bytes_of(piece)}};
 }
 
-}  // namespace
-
-Json usage_json(const RequestUsage& usage) {
+Json usage_json(const RequestUsage& usage, int64_t reasoning_tokens) {
   return {{"prompt_tokens", usage.prompt_tokens},
           {"completion_tokens", usage.answer_tokens},
           {"total_tokens", usage.prompt_tokens + usage.answer_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}},
+          {"completion_tokens_details", {{"reasoning_tokens", reasoning_tokens}}}};
 }
+
+}  // namespace
 
 Json CompletionSink::token_logprobs(const AnswerToken& token) const {
   Json out = one_logprob(*tokenizer_, token.id, token.log_probability);
@@ -59,27 +62,82 @@ Json CompletionSink::logprobs_of(const Json& tokens, int64_t offset) const {
   return out;
 }
 
+CompletionSink::Answer& CompletionSink::answer_of(int32_t choice) {
+  const auto [at, added] = answers_.try_emplace(choice);
+  if (added) at->second.parser = head_.parser;
+  return at->second;
+}
+
 void CompletionSink::on_token(int32_t choice, AnswerToken token) {
-  Answer& answer = answers_[choice];
+  Answer& answer = answer_of(choice);
   Json logprobs = Json::array();
   if (head_.logprobs) logprobs.push_back(token_logprobs(token));
-  if (!head_.stream) {
-    answer.text += token.text;
-    for (Json& l : logprobs) answer.logprobs.push_back(std::move(l));
-    return;
+  if (answer.parser) {
+    auto parts = answer.parser->push(token.text);
+    if (answer.parser->thinking()) ++reasoning_tokens_;
+    return add(choice, std::move(parts), std::move(logprobs));
   }
-  begin_stream();
-  if (!token.text.empty() || head_.logprobs) send_chunk(choice, token.text, logprobs, "");
+  add(choice, {{AnswerPart::Kind::content, std::move(token.text)}}, std::move(logprobs));
 }
 
 void CompletionSink::on_finish(int32_t choice, Finish finish, std::string rest, std::string_view) {
-  Answer& answer = answers_[choice];
-  answer.text += rest;
+  Answer& answer = answer_of(choice);
   answer.finish_reason = reason_of(finish);
-  if (!head_.stream || finish == Finish::cancelled) return;
+  std::vector<AnswerPart> parts;
+  if (answer.parser) {
+    parts = answer.parser->push(rest);
+    for (AnswerPart& part : answer.parser->finish()) parts.push_back(std::move(part));
+  } else {
+    parts.push_back({AnswerPart::Kind::content, std::move(rest)});
+  }
+  if (finish == Finish::cancelled) return;
+  add(choice, std::move(parts), Json::array());
+  if (!answer.calls.empty() && answer.finish_reason == "stop") answer.finish_reason = "tool_calls";
+  if (!head_.stream) return;
   begin_stream();
-  if (!rest.empty()) send_chunk(choice, rest, Json::array(), "");
-  send_chunk(choice, "", Json::array(), answer.finish_reason);
+  send_chunk(choice, Json::object(), Json::array(), answer.finish_reason);
+}
+
+// Keeps what was said, or sends it: the first piece carries the logprobs, which may be of more text than is certain by now.
+void CompletionSink::add(int32_t choice, std::vector<AnswerPart> parts, Json logprobs) {
+  Answer& answer = answer_of(choice);
+  if (head_.stream) begin_stream();
+  for (const AnswerPart& part : parts) {
+    Json said = add_part(answer, part);
+    if (head_.stream && !part.text.empty())
+      send_chunk(choice, std::move(said), std::exchange(logprobs, Json::array()), "");
+  }
+  if (head_.stream) {
+    if (!logprobs.empty()) send_chunk(choice, Json{{"content", ""}}, logprobs, "");
+  } else {
+    for (Json& l : logprobs) answer.logprobs.push_back(std::move(l));
+  }
+}
+
+// What a stream's delta says of it.
+Json CompletionSink::add_part(Answer& answer, const AnswerPart& part) const {
+  switch (part.kind) {
+    case AnswerPart::Kind::content:
+      if (!head_.stream) answer.text += part.text;
+      return {{"content", part.text}};
+    case AnswerPart::Kind::reasoning:
+      if (!head_.stream) answer.reasoning += part.text;
+      return {{"reasoning_content", part.text}};
+    case AnswerPart::Kind::call: {
+      Json call = {{"id", new_call_id(answer.parser->family())},
+                   {"type", "function"},
+                   {"function", {{"name", part.text}, {"arguments", ""}}}};
+      Json delta = {{"index", answer.calls.size()}};
+      delta.update(call);
+      answer.calls.push_back(std::move(call));
+      return {{"tool_calls", Json::array({std::move(delta)})}};
+    }
+    case AnswerPart::Kind::arguments:
+      break;
+  }
+  if (!head_.stream) answer.calls.back()["function"]["arguments"].get_ref<std::string&>() += part.text;
+  return {
+      {"tool_calls", Json::array({{{"index", answer.calls.size() - 1}, {"function", {{"arguments", part.text}}}}})}};
 }
 
 void CompletionSink::on_done(const Status& status, const RequestUsage& usage) {
@@ -92,19 +150,19 @@ void CompletionSink::on_done(const Status& status, const RequestUsage& usage) {
     } else if (head_.include_usage) {
       Json event = envelope(head_.kind == CompletionKind::chat ? "chat.completion.chunk" : "text_completion");
       event["choices"] = Json::array();
-      event["usage"] = usage_json(usage);
+      event["usage"] = usage_json(usage, reasoning_tokens_);
       send(event);
     }
     exchange_->write("data: [DONE]\n\n");
     exchange_->end();
   } else if (!status.ok()) {
     const ApiError error = to_api_error(status);
-    exchange_->respond({error.status, "application/json", to_body(error)});
+    exchange_->respond(error_reply(error));
   } else {
     Json body = envelope(head_.kind == CompletionKind::chat ? "chat.completion" : "text_completion");
     body["choices"] = Json::array();
     for (const auto& [index, answer] : answers_) body["choices"].push_back(choice_json(index, answer));
-    body["usage"] = usage_json(usage);
+    body["usage"] = usage_json(usage, reasoning_tokens_);
     exchange_->respond({200, "application/json", to_text(body)});
   }
   if (done_) done_(code, usage);
@@ -117,7 +175,11 @@ Json CompletionSink::envelope(std::string_view object) const {
 Json CompletionSink::choice_json(int32_t index, const Answer& answer) const {
   Json out = {{"index", index}};
   if (head_.kind == CompletionKind::chat) {
-    out["message"] = {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
+    const bool silent = answer.text.empty() && !answer.calls.empty();
+    Json& message = out["message"] = {
+        {"role", "assistant"}, {"content", silent ? Json() : Json(answer.text)}, {"refusal", nullptr}};
+    if (!answer.reasoning.empty()) message["reasoning_content"] = answer.reasoning;
+    if (!answer.calls.empty()) message["tool_calls"] = answer.calls;
   } else {
     out["text"] = answer.text;
   }
@@ -126,17 +188,17 @@ Json CompletionSink::choice_json(int32_t index, const Answer& answer) const {
   return out;
 }
 
-void CompletionSink::send_chunk(int32_t index, std::string_view text, const Json& logprobs,
-                                std::string_view finish_reason) {
-  Answer& answer = answers_[index];
+// `said`: {"content": ...} and the like; empty at the end.
+void CompletionSink::send_chunk(int32_t index, Json said, const Json& logprobs, std::string_view finish_reason) {
+  Answer& answer = answer_of(index);
   const bool chat = head_.kind == CompletionKind::chat;
   Json choice = {{"index", index}};
   if (chat) {
     Json& delta = choice["delta"] = Json::object();
     if (!std::exchange(answer.begun, true)) delta["role"] = "assistant";
-    if (finish_reason.empty()) delta["content"] = text;
+    delta.update(said);
   } else {
-    choice["text"] = text;
+    choice["text"] = said.value("content", "");
   }
   choice["logprobs"] = logprobs.empty() ? Json() : logprobs_of(logprobs, answer.offset);
   for (const Json& token : logprobs) answer.offset += static_cast<int64_t>(token["bytes"].size());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -9,27 +10,20 @@
 #include <string>
 #include <vector>
 
-#include "tokenizer/chat_format.h"
-#include "engine/scheduler.h"
 #include "server/access.h"
 #include "server/completion_sink.h"
+#include "server/embedding_batch.h"
 #include "server/http_server.h"
+#include "server/ollama_request.h"
+#include "server/served_model.h"
 
 namespace kinglet::server {
-
-/// A model that is ready to answer; model and tokenizer must outlive it.
-struct ServedModel {
-  std::string name;
-  std::unique_ptr<Runner> runner;
-  const Tokenizer* tokenizer = nullptr;
-  std::optional<ChatFormat> chat;  ///< absent: the model has no template
-  std::unique_ptr<Scheduler> scheduler;
-  std::shared_ptr<const grammar::TokenTrie> text_tokens = nullptr;  ///< for constrained answers; made for the first
-};
 
 struct ServiceOptions {
   double watchdog_seconds = 20;  ///< without a sign of life of a model that has work: /health says so
 };
+
+int64_t now_seconds();  ///< since 1970
 
 class Service {
  public:
@@ -59,21 +53,36 @@ class Service {
   void chat_completions(const std::shared_ptr<Exchange>& exchange) { complete(exchange, CompletionKind::chat); }
   void completions(const std::shared_ptr<Exchange>& exchange) { complete(exchange, CompletionKind::text); }
   void complete(const std::shared_ptr<Exchange>& exchange, CompletionKind kind);
+  void responses(const std::shared_ptr<Exchange>& exchange);
+  void embeddings(const std::shared_ptr<Exchange>& exchange);
   void list_models(const std::shared_ptr<Exchange>& exchange);
   void tokenize(const std::shared_ptr<Exchange>& exchange);
   void detokenize(const std::shared_ptr<Exchange>& exchange);
   void apply_template(const std::shared_ptr<Exchange>& exchange);
+  void ollama_chat(const std::shared_ptr<Exchange>& exchange) { ollama(exchange, OllamaKind::chat); }
+  void ollama_generate(const std::shared_ptr<Exchange>& exchange) { ollama(exchange, OllamaKind::generate); }
+  void ollama(const std::shared_ptr<Exchange>& exchange, OllamaKind kind);
+  void ollama_tags(const std::shared_ptr<Exchange>& exchange);
+  void ollama_show(const std::shared_ptr<Exchange>& exchange);
+  void ollama_embed(const std::shared_ptr<Exchange>& exchange);
+  void ollama_version(const std::shared_ptr<Exchange>& exchange);
   void health(const std::shared_ptr<Exchange>& exchange);
   void metrics(const std::shared_ptr<Exchange>& exchange);
 
   std::variant<ServedModel*, ApiError> find(const std::string& name);
-  std::variant<std::vector<TokenId>, ApiError> prompt_of(const ServedModel& model, const CompletionRequest& request,
-                                                         CompletionKind kind) const;
-  std::shared_ptr<const grammar::TokenTrie> text_tokens_of(ServedModel& model);
   std::string next_id(std::string_view prefix);
+  /// What of a request the scheduler takes, but for its prompt.
+  Request work_of(const Exchange& exchange, const CompletionRequest& request) const;
+  /// Counts the request as running until it is called.
+  RequestDone log_when_done(const Exchange& exchange, const ServedModel& model, const std::string& id);
+  /// Answers with what `reply` or `refuse` make of the prompts' embeddings.
+  void embed(const std::shared_ptr<Exchange>& exchange, ServedModel& model, std::vector<std::vector<TokenId>> prompts,
+             std::function<HttpReply(const Embeddings&)> reply, std::function<HttpReply(const ApiError&)> refuse);
+  /// `sink` is told of everything from here on.
+  void submit(const std::shared_ptr<Exchange>& exchange, ServedModel& model, Request work,
+              std::shared_ptr<AnswerSink> sink);
 
   std::vector<ServedModel> models_;
-  std::mutex text_tokens_mutex_;
   const Access access_;
   const Ledger& ledger_;
   const ServiceOptions options_;

@@ -55,6 +55,7 @@ class ChatFormat {
   Result<std::vector<TokenId>> prompt(const Conversation& conversation) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const ChatSource& source() const { return source_; }
 
  private:
   ChatFormat(const Tokenizer& tokenizer, ChatSource source, ChatTemplate chat_template,

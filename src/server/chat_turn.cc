@@ -1,0 +1,96 @@
+#include "server/chat_turn.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "server/tool_grammar.h"
+
+namespace kinglet::server {
+namespace {
+
+constexpr std::string_view kBareTriggers[] = {"{\"name\"", "{\"type\": \"function\"", "{\"type\":\"function\""};
+
+// Whether the prompt ends where the model is to think.
+bool ends_in_thinking(std::string_view prompt, const ThinkingForm& thinking) {
+  const size_t end = prompt.find_last_not_of(" \n\t\r");
+  return end != std::string_view::npos && prompt.substr(0, end + 1).ends_with(thinking.begin);
+}
+
+const std::string& template_text(const ServedModel& model) {
+  const ChatSource& source = model.chat->source();
+  return source.tool_text.empty() ? source.text : source.tool_text;
+}
+
+// What the answer is held to, of tools and response_format.
+using Held = std::shared_ptr<const Constraint>;
+Result<Held> constraint_of(const ServedModel& model, const CompletionRequest& request) {
+  if (!request.form && !request.tools.active()) return Held();
+  const ChatFamily& family = *model.family;
+  auto out = std::make_shared<Constraint>();
+  out->tokens = model.text_tokens->get(*model.tokenizer, model.visible);
+  if (!request.tools.active()) {
+    out->grammar = std::make_shared<const grammar::Grammar>(*request.form);
+    return Held(out);
+  }
+  const bool required = request.tools.choice == ToolChoice::required;
+  const Json* schema = request.form && !required ? &request.schema : nullptr;
+  KL_ASSIGN(grammar::Grammar calls, tool_grammar(family, request.tools, schema));
+  out->grammar = std::make_shared<const grammar::Grammar>(std::move(calls));
+  if (required) {
+    out->begun = family.begin;
+  } else if (schema == nullptr) {
+    for (const std::string_view text : family.begins()) out->triggers.emplace_back(text);
+    if (family.bare) out->first_triggers.assign(std::begin(kBareTriggers), std::end(kBareTriggers));
+  }
+  return Held(out);
+}
+
+}  // namespace
+
+void find_family(ServedModel& model) {
+  if (!model.chat) return;
+  model.family = &chat_family(template_text(model));
+  for (const std::string_view text : model.family->markers()) {
+    const auto id = model.tokenizer->find(text);
+    if (id && model.tokenizer->is_control(*id)) model.visible.push_back(*id);
+  }
+}
+
+std::variant<ChatTurn, ApiError> begin_turn(const ServedModel& model, const CompletionRequest& request) {
+  if (!model.chat) return ApiError{400, "this model has no chat template: use /v1/completions", "model"};
+  const ChatFamily& family = *model.family;
+  const auto constraint = constraint_of(model, request);
+  if (!constraint.ok()) {
+    return ApiError{400, fmt::format("tools: {}", constraint.status().text()), "tools", "unsupported_schema"};
+  }
+  Conversation conversation = request.conversation;
+  ToolConversation written =
+      for_family(family, template_text(model), std::move(conversation.messages), request.tools.for_template);
+  conversation.messages = std::move(written.messages);
+  conversation.tools = std::move(written.tools);
+  auto chat = model.chat->render(conversation);
+  if (!chat.ok()) return to_api_error(chat.status());
+
+  ParserOptions parser{.family = &family};
+  if (request.tools.active()) parser.tools = request.tools.names();
+  parser.thinking = ends_in_thinking(chat->text, family.thinking);
+  const bool held = *constraint != nullptr && (*constraint)->triggers.empty() && (*constraint)->first_triggers.empty();
+  if (parser.thinking && held) {  // what is held to a form is the answer itself
+    chat->text += fmt::format("\n{}\n\n", family.thinking.end);
+    parser.thinking = false;
+  }
+  const std::string begun = *constraint == nullptr ? std::string() : (*constraint)->begun;
+  chat->text += begun;
+  ChatTurn turn{model.chat->encode(*chat), request.options, AnswerParser(std::move(parser))};
+  turn.options.constraint = *constraint;
+  if (*constraint != nullptr &&
+      turn.options.max_tokens == 0) {  // so that the text is complete before the context is full
+    turn.options.max_tokens = std::max<int64_t>(1, model.runner->context() - static_cast<int64_t>(turn.prompt.size()));
+  }
+  turn.options.visible = model.visible;
+  static_cast<void>(turn.parser.push(begun));
+  return turn;
+}
+
+}  // namespace kinglet::server

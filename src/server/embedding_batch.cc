@@ -1,0 +1,91 @@
+#include "server/embedding_batch.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace kinglet::server {
+
+class EmbeddingBatch::Sink final : public AnswerSink {
+ public:
+  Sink(std::shared_ptr<EmbeddingBatch> batch, size_t index) : batch_(std::move(batch)), index_(index) {}
+  void on_token(int32_t, AnswerToken) override {}
+  void on_finish(int32_t, Finish, std::string, std::string_view) override {}
+  void on_hidden(std::span<const float> values) override { batch_->take(index_, values); }
+  void on_done(const Status& status, const RequestUsage& usage) override { batch_->end(status, usage); }
+
+ private:
+  std::shared_ptr<EmbeddingBatch> batch_;
+  size_t index_;
+};
+
+EmbeddingBatch::EmbeddingBatch(Scheduler& scheduler, std::vector<std::vector<TokenId>> prompts, std::string client,
+                               Done done)
+    : scheduler_(scheduler), prompts_(std::move(prompts)), client_(std::move(client)), done_(std::move(done)) {
+  embeddings_.vectors.resize(prompts_.size());
+}
+
+void EmbeddingBatch::start() {
+  const auto at_once = std::min(prompts_.size(), static_cast<size_t>(scheduler_.options().parallel));
+  {
+    const std::lock_guard lock(mutex_);
+    open_ = at_once;
+  }
+  for (size_t i = 0; i < at_once; ++i) submit_next();
+}
+
+void EmbeddingBatch::cancel() {
+  const std::lock_guard lock(mutex_);
+  if (status_.ok()) status_ = Status(Code::cancelled, "cancelled");
+  for (const auto& ticket : tickets_) ticket->cancel();
+}
+
+// One of those that count as open; what cannot be submitted ends at once.
+void EmbeddingBatch::submit_next() {
+  size_t index = 0;
+  Status status;
+  {
+    const std::lock_guard lock(mutex_);
+    index = next_;
+    status = status_;
+    if (index < prompts_.size()) ++next_;
+  }
+  if (!status.ok() || index >= prompts_.size()) return end(status, {});
+  Request request;
+  request.prompt = prompts_[index];
+  request.embed = true;
+  request.client = client_;
+  request.sink = std::make_shared<Sink>(shared_from_this(), index);
+  auto ticket = scheduler_.submit(std::move(request));
+  if (!ticket.ok()) return end(ticket.status(), {});
+  const std::lock_guard lock(mutex_);
+  tickets_.push_back(*ticket);
+}
+
+void EmbeddingBatch::take(size_t index, std::span<const float> values) {
+  double sum = 0;
+  for (const float x : values) sum += static_cast<double>(x) * static_cast<double>(x);
+  const double scale = sum > 0 ? 1 / std::sqrt(sum) : 0;
+  std::vector<float> out;
+  out.reserve(values.size());
+  for (const float x : values) out.push_back(static_cast<float>(static_cast<double>(x) * scale));
+  const std::lock_guard lock(mutex_);
+  embeddings_.vectors[index] = std::move(out);
+}
+
+void EmbeddingBatch::end(const Status& status, const RequestUsage& usage) {
+  bool more = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (status_.ok()) status_ = status;
+    embeddings_.usage.prompt_tokens += usage.prompt_tokens;
+    embeddings_.usage.cached_tokens += usage.cached_tokens;
+    embeddings_.usage.total_seconds = std::max(embeddings_.usage.total_seconds, usage.total_seconds);
+    more = status_.ok() && next_ < prompts_.size();
+    if (!more && --open_ > 0) return;
+  }
+  if (more) return submit_next();
+  if (status_.ok()) done_(std::move(embeddings_));
+  else done_(to_api_error(status_));
+}
+
+}  // namespace kinglet::server

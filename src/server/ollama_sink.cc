@@ -1,0 +1,128 @@
+#include "server/ollama_sink.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+#include "server/replies.h"
+
+namespace kinglet::server {
+namespace {
+
+int64_t nanoseconds(double seconds) { return static_cast<int64_t>(seconds * 1e9); }
+
+}  // namespace
+
+std::string timestamp() {
+  const auto now = std::chrono::system_clock::now();
+  const auto seconds = std::chrono::time_point_cast<std::chrono::seconds>(now);
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now - seconds).count();
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), micros);
+}
+
+void OllamaSink::on_token(int32_t, AnswerToken token) {
+  if (head_.parser) add(head_.parser->push(token.text));
+  else add({{AnswerPart::Kind::content, std::move(token.text)}});
+  if (head_.stream) send_said();
+}
+
+void OllamaSink::on_finish(int32_t, Finish finish, std::string rest, std::string_view) {
+  finish_ = finish;
+  if (finish == Finish::cancelled) return;
+  if (head_.parser) {
+    add(head_.parser->push(rest));
+    add(head_.parser->finish());
+  } else {
+    add({{AnswerPart::Kind::content, std::move(rest)}});
+  }
+  end_call();
+  if (head_.stream) send_said();
+}
+
+void OllamaSink::add(std::vector<AnswerPart> parts) {
+  for (AnswerPart& part : parts) {
+    if (part.kind != AnswerPart::Kind::arguments) end_call();
+    switch (part.kind) {
+      case AnswerPart::Kind::content:
+        said_.content += part.text;
+        break;
+      case AnswerPart::Kind::reasoning:
+        said_.thinking += part.text;
+        break;
+      case AnswerPart::Kind::call:
+        call_ = std::move(part.text);
+        break;
+      case AnswerPart::Kind::arguments:
+        arguments_ += part.text;
+        break;
+    }
+  }
+}
+
+// Arguments are an object here, so a call is told of when it is whole.
+void OllamaSink::end_call() {
+  if (call_.empty()) return;
+  auto arguments = parse_json(std::exchange(arguments_, {}));
+  said_.calls.push_back(
+      {{"function",
+        {{"name", std::exchange(call_, {})}, {"arguments", arguments.ok() ? *std::move(arguments) : Json::object()}}}});
+}
+
+Json OllamaSink::line_of(const Said& said, bool done) const {
+  Json out = {{"model", head_.model}, {"created_at", timestamp()}};
+  Json* message = &out;
+  if (head_.kind == OllamaKind::chat) {
+    message = &(out["message"] = {{"role", "assistant"}, {"content", said.content}});
+    if (!said.calls.empty()) (*message)["tool_calls"] = said.calls;
+  } else {
+    out["response"] = said.content;
+  }
+  if (!said.thinking.empty()) (*message)["thinking"] = said.thinking;
+  out["done"] = done;
+  return out;
+}
+
+void OllamaSink::send_said() {
+  if (said_.content.empty() && said_.thinking.empty() && said_.calls.empty()) return;
+  send(line_of(std::exchange(said_, {}), false));
+}
+
+void OllamaSink::send(const Json& line) {
+  if (!std::exchange(streaming_, true)) exchange_->begin({200, "application/x-ndjson", ""});
+  exchange_->write(to_text(line) + "\n");
+}
+
+void OllamaSink::on_done(const Status& status, const RequestUsage& usage) {
+  constexpr int kClientGone = 499;  // nginx's number, for the log: nobody reads the answer
+  const bool gone = !exchange_->write("");
+  const ApiError error = status.ok() ? ApiError{} : to_api_error(status);
+  if (!status.ok()) {
+    if (streaming_) {
+      exchange_->write(to_ollama_body(error) + "\n");
+      exchange_->end();
+    } else {
+      exchange_->respond({error.status, "application/json", to_ollama_body(error)});
+    }
+  } else {
+    Json last = line_of(said_, true);
+    const bool cut = finish_ == Finish::length || finish_ == Finish::context;
+    last["done_reason"] = cut ? "length" : "stop";
+    last["total_duration"] = nanoseconds(usage.total_seconds);
+    last["load_duration"] = 0;
+    last["prompt_eval_count"] = usage.prompt_tokens;
+    last["prompt_eval_duration"] = nanoseconds(usage.first_seconds);
+    last["eval_count"] = usage.answer_tokens;
+    last["eval_duration"] = nanoseconds(usage.total_seconds - usage.first_seconds);
+    if (head_.stream) {
+      send(last);
+      exchange_->end();
+    } else {
+      exchange_->respond(json_reply(last));
+    }
+  }
+  if (done_) done_(status.ok() ? 200 : gone ? kClientGone : error.status, usage);
+}
+
+}  // namespace kinglet::server

@@ -1,0 +1,176 @@
+// The routes that Ollama's clients call.
+#include <fmt/format.h>
+
+#include "base/version.h"
+#include "server/chat_turn.h"
+#include "server/embedding_request.h"
+#include "server/ollama_sink.h"
+#include "server/replies.h"
+#include "server/service.h"
+
+namespace kinglet::server {
+namespace {
+
+// A version of Ollama's interface that has all that is answered here: clients ask before they use a feature.
+constexpr char kOllamaVersion[] = "0.12.0";
+
+HttpReply ollama_error(const ApiError& error) {
+  HttpReply reply = error_reply(error);
+  reply.body = to_ollama_body(error);
+  return reply;
+}
+
+template <typename T>
+T* value_or_ollama_error(std::variant<T, ApiError>& result, Exchange& exchange) {
+  if (auto* value = std::get_if<T>(&result)) return value;
+  exchange.respond(ollama_error(std::get<ApiError>(result)));
+  return nullptr;
+}
+
+// Model names carry a tag there.
+std::string without_tag(std::string name) {
+  constexpr std::string_view kLatest = ":latest";
+  if (name.ends_with(kLatest)) name.erase(name.size() - kLatest.size());
+  return name;
+}
+
+int64_t parameters_of(const Model& model) {
+  int64_t count = 0;
+  for (const ParamShape& param : model.program().shapes) count += param.shape.count().value_or(0);
+  return count;
+}
+
+std::string short_count(int64_t count) {
+  return count >= 1'000'000'000 ? fmt::format("{:.1f}B", static_cast<double>(count) / 1e9)
+                                : fmt::format("{:.0f}M", static_cast<double>(count) / 1e6);
+}
+
+Json details_of(const ServedModel& served) {
+  const Model& model = served.runner->model();
+  const bool gguf = model.checkpoint().kind() == Checkpoint::Kind::gguf;
+  const std::string family(model.spec().architecture->name);
+  return {{"parent_model", ""},
+          {"format", gguf ? "gguf" : "safetensors"},
+          {"family", family},
+          {"families", Json::array({family})},
+          {"parameter_size", short_count(parameters_of(model))},
+          {"quantization_level", ""}};
+}
+
+Json entry_of(const ServedModel& served) {
+  return {{"name", served.name},
+          {"model", served.name},
+          {"modified_at", timestamp()},
+          {"size", served.runner->model().checkpoint().weight_bytes()},
+          {"digest", ""},
+          {"details", details_of(served)}};
+}
+
+}  // namespace
+
+void Service::ollama(const std::shared_ptr<Exchange>& exchange, OllamaKind kind) {
+  auto body = parse_body(exchange->request().body);
+  if (value_or_ollama_error(body, *exchange) == nullptr) return;
+  auto parsed = parse_ollama_request(std::get<Json>(body), kind);
+  OllamaRequest* const request = value_or_ollama_error(parsed, *exchange);
+  if (request == nullptr) return;
+  auto found = find(without_tag(request->chat.model));
+  if (value_or_ollama_error(found, *exchange) == nullptr) return;
+  ServedModel& model = *std::get<ServedModel*>(found);
+  OllamaHead head{kind, request->chat.model.empty() ? model.name : request->chat.model, request->stream};
+  if (request->empty) {  // asks whether the model is there
+    Json reply = {{"model", head.model}, {"created_at", timestamp()}, {"done", true}, {"done_reason", "load"}};
+    if (kind == OllamaKind::chat) reply["message"] = {{"role", "assistant"}, {"content", ""}};
+    else reply["response"] = "";
+    return exchange->respond(json_reply(reply));
+  }
+  Request work = work_of(*exchange, request->chat);
+  if (request->raw || (kind == OllamaKind::generate && !model.chat)) {
+    work.prompt = plain_prompt(*model.tokenizer, request->chat.prompt, SpecialTokens::parse);
+  } else {
+    auto begun = begin_turn(model, request->chat);
+    ChatTurn* const turn = value_or_ollama_error(begun, *exchange);
+    if (turn == nullptr) return;
+    work.prompt = std::move(turn->prompt);
+    work.options = std::move(turn->options);
+    head.parser = std::move(turn->parser);
+  }
+  const auto done = log_when_done(*exchange, model, next_id("ollama"));
+  submit(exchange, model, std::move(work), std::make_shared<OllamaSink>(exchange, std::move(head), done));
+}
+
+void Service::ollama_tags(const std::shared_ptr<Exchange>& exchange) {
+  Json models = Json::array();
+  for (const ServedModel& model : models_) models.push_back(entry_of(model));
+  exchange->respond(json_reply({{"models", std::move(models)}}));
+}
+
+void Service::ollama_show(const std::shared_ptr<Exchange>& exchange) {
+  auto body = parse_body(exchange->request().body);
+  if (value_or_ollama_error(body, *exchange) == nullptr) return;
+  RequestFields fields(std::get<Json>(body));
+  const std::string name = fields.text("model", fields.text("name"));
+  fields.accept({"verbose"});
+  if (const auto wrong = fields.finish()) return exchange->respond(ollama_error(*wrong));
+  auto found = find(without_tag(name));
+  if (value_or_ollama_error(found, *exchange) == nullptr) return;
+  const ServedModel& served = *std::get<ServedModel*>(found);
+  const Hyper& hyper = served.runner->model().hyper();
+  const std::string family(served.runner->model().spec().architecture->name);
+  Json capabilities = {"completion"};
+  if (served.chat) capabilities.push_back("tools");
+  exchange->respond(json_reply({{"modelfile", ""},
+                                {"parameters", ""},
+                                {"template", served.chat ? served.chat->source().text : ""},
+                                {"details", details_of(served)},
+                                {"model_info",
+                                 {{"general.architecture", family},
+                                  {"general.parameter_count", parameters_of(served.runner->model())},
+                                  {family + ".context_length", served.runner->context()},
+                                  {family + ".embedding_length", hyper.C},
+                                  {family + ".block_count", hyper.L}}},
+                                {"capabilities", std::move(capabilities)}}));
+}
+
+void Service::ollama_embed(const std::shared_ptr<Exchange>& exchange) {
+  auto body = parse_body(exchange->request().body);
+  if (value_or_ollama_error(body, *exchange) == nullptr) return;
+  Json here = std::get<Json>(body);
+  // The older call has one text, called prompt, and one vector.
+  const bool older = exchange->request().path == "/api/embeddings";
+  if (older && here.contains("prompt")) here["input"] = here["prompt"];
+  const Json truncate = here.value("truncate", Json(false));
+  for (const char* name : {"prompt", "truncate", "keep_alive", "options"}) here.erase(name);
+  auto parsed = parse_embedding_request(here);
+  EmbeddingRequest* const request = value_or_ollama_error(parsed, *exchange);
+  if (request == nullptr) return;
+  auto found = find(without_tag(request->model));
+  if (value_or_ollama_error(found, *exchange) == nullptr) return;
+  ServedModel& model = *std::get<ServedModel*>(found);
+  if (request->dimensions != 0 && request->dimensions != model.runner->model().hyper().C) {
+    return exchange->respond(ollama_error(bad_field("dimensions", "dimensions: this model's vectors cannot be cut")));
+  }
+  std::vector<std::vector<TokenId>> prompts;
+  for (auto& input : request->inputs) {
+    auto* ids = std::get_if<std::vector<TokenId>>(&input);
+    prompts.push_back(ids != nullptr ? std::move(*ids)
+                                     : embedding_prompt(*model.tokenizer, std::get<std::string>(input)));
+    const auto most = static_cast<size_t>(model.runner->context());
+    if (truncate == true && prompts.back().size() > most) prompts.back().resize(most);
+  }
+  const auto reply = [name = request->model, older](const Embeddings& e) {
+    if (older) return json_reply({{"embedding", e.vectors.front()}});
+    return json_reply({{"model", name},
+                       {"embeddings", e.vectors},
+                       {"total_duration", static_cast<int64_t>(e.usage.total_seconds * 1e9)},
+                       {"load_duration", 0},
+                       {"prompt_eval_count", e.usage.prompt_tokens}});
+  };
+  embed(exchange, model, std::move(prompts), reply, ollama_error);
+}
+
+void Service::ollama_version(const std::shared_ptr<Exchange>& exchange) {
+  exchange->respond(json_reply({{"version", kOllamaVersion}, {"kinglet", kVersion}}));
+}
+
+}  // namespace kinglet::server
