@@ -65,14 +65,21 @@ class Compiler {
     if (schema.is_boolean()) return schema.get<bool>() ? json_.value() : b_.nothing();
     if (!schema.is_object()) return wrong(where, "a schema is an object or a boolean");
     for (const auto& [key, value] : schema.items())
-      if (kind_of_keyword(key) == Keyword::refused && !(key == "uniqueItems" && value == Json(false)))
-        return refuse(where, "'" + key + "'");
+      if (kind_of_keyword(key) == Keyword::refused && !says_nothing(schema, key)) return refuse(where, "'" + key + "'");
     for (const char* key : {"anyOf", "oneOf"})
       if (schema.contains(key)) return branches(schema, key, where, depth);
     if (schema.contains("$ref")) return reference(schema, where, depth);
     if (schema.contains("allOf")) return all_of(schema, where, depth);
     if (schema.contains("const") || schema.contains("enum")) return values(schema, where);
     return by_type(schema, where, depth);
+  }
+
+  /// Keywords that assert nothing without another, or with this value.
+  static bool says_nothing(const Json& schema, const std::string& key) {
+    if (key == "then" || key == "else") return !schema.contains("if");
+    if (key == "if") return !schema.contains("then") && !schema.contains("else");
+    if (key == "minContains" || key == "maxContains") return !schema.contains("contains");
+    return key == "uniqueItems" && schema[key] == Json(false);
   }
 
   /// `schema` without `key` and without what asserts nothing.
@@ -86,7 +93,10 @@ class Compiler {
 
   Result<const Json*> resolve(const Json& reference, const std::string& where) const {
     if (!reference.is_string()) return wrong(where, "'$ref' is no text");
-    const auto& text = reference.get_ref<const std::string&>();
+    const std::string text = without_percent(reference.get_ref<const std::string&>());
+    if (text.size() > 1 && text[0] == '#' && text[1] != '/') {
+      if (const Json* anchored = find_anchor(root_, text.substr(1), 0)) return anchored;
+    }
     if (!text.starts_with("#") || (text.size() > 1 && text[1] != '/'))
       return refuse(where, "'$ref' to '" + text + "', outside the schema,");
     const Json* at = &root_;
@@ -101,6 +111,30 @@ class Compiler {
       begin = end;
     }
     return at;
+  }
+
+  // A fragment is written as URIs are.
+  static std::string without_percent(std::string_view text) {
+    std::string out;
+    for (size_t i = 0; i < text.size(); ++i) {
+      const std::string_view digits = text.substr(i + 1, 2);
+      const bool coded = text[i] == '%' && digits.size() == 2 &&
+                         digits.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+      out += coded ? static_cast<char>(std::stoi(std::string(digits), nullptr, 16)) : text[i];
+      if (coded) i += 2;
+    }
+    return out;
+  }
+
+  // In a schema without parts of another "$id": there names would be the part's own.
+  static const Json* find_anchor(const Json& at, const std::string& name, int depth) {
+    if (depth > kDeepest || !at.is_structured() || (depth > 0 && at.is_object() && at.contains("$id"))) return nullptr;
+    if (at.is_object() && at.contains("$anchor") && at["$anchor"] == name) return &at;
+    for (const auto& [key, value] : at.items()) {
+      if (key == "const" || key == "enum") continue;
+      if (const Json* found = find_anchor(value, name, depth + 1)) return found;
+    }
+    return nullptr;
   }
 
   static std::string unescaped(std::string_view part) {

@@ -149,6 +149,14 @@ std::optional<Expr> JsonText::string_of_format(std::string_view format) {
   const std::string byte = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
   const std::string label = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
   const std::string hex = "[0-9a-f]";
+  const std::string uri =
+      "https?://" + label + "(?:\\." + label + "){0,3}(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9._~-]*){0,16}";
+  const std::string email =
+      "[A-Za-z0-9_+-]{1,32}(?:\\.[A-Za-z0-9_+-]{1,16}){0,2}@" + label + "(?:\\." + label + "){1,3}";
+  const std::string pointer = "(?:/[A-Za-z0-9_-]*){0,8}", digits = "[0-9]{1,4}";
+  const std::string clock =
+      "T(?:" + digits + "H(?:" + digits + "M)?|" + digits + "M(?:" + digits + "S)?|" + digits + "S)";
+  // Each a part of what the format allows; those of international names are held in ASCII.
   const std::map<std::string_view, std::string> patterns{
       {"date", date},
       {"time", time},
@@ -157,8 +165,18 @@ std::optional<Expr> JsonText::string_of_format(std::string_view format) {
       {"ipv4", byte + "(?:\\." + byte + "){3}"},
       {"ipv6", "(?:" + hex + "{1,4}:){7}" + hex + "{1,4}"},
       {"hostname", label + "(?:\\." + label + "){0,3}"},
-      {"email", "[A-Za-z0-9_+-]{1,32}(?:\\.[A-Za-z0-9_+-]{1,16}){0,2}@" + label + "(?:\\." + label + "){1,3}"},
-      {"uri", "https?://" + label + "(?:\\." + label + "){0,3}(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9._~-]*){0,16}"}};
+      {"idn-hostname", label + "(?:\\." + label + "){0,3}"},
+      {"email", email},
+      {"idn-email", email},
+      {"uri", uri},
+      {"uri-reference", uri},
+      {"iri", uri},
+      {"iri-reference", uri},
+      {"uri-template", uri + "(?:\\{[a-z]{1,16}\\})?"},
+      {"json-pointer", pointer},
+      {"relative-json-pointer", "(?:0|[1-9][0-9]{0,3})(?:#|" + pointer + ")"},
+      {"duration", "P(?:" + digits + "W|" + digits + "D(?:" + clock + ")?|" + clock + ")"},
+      {"regex", "[A-Za-z0-9 _-]{0,64}"}};
   const auto found = patterns.find(format);
   if (found == patterns.end()) return std::nullopt;
   auto out = string_matching("^(?:" + found->second + ")$");

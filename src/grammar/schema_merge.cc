@@ -111,11 +111,33 @@ Result<Json> merge_keyword(const std::string& key, const Json& a, const Json& b,
   if (key == "properties" && a.is_object() && b.is_object()) return merge_properties(a, b);
   if (key == "required" && a.is_array() && b.is_array()) return union_of(a, b);
   if (key == "enum" && a.is_array() && b.is_array()) return intersection_of(a, b);
-  if (key == "additionalProperties" || key == "items") return all_of(a, b);
+  if (key == "additionalProperties") return all_of(a, b);
   const bool numbers = a.is_number() && b.is_number();
   if (numbers && (key.starts_with("min") || key == "exclusiveMinimum")) return a < b ? b : a;
   if (numbers && (key.starts_with("max") || key == "exclusiveMaximum")) return a < b ? a : b;
   return error(Code::unsupported, "{}: allOf of two different '{}' cannot be held", where, key);
+}
+
+// What a schema of arrays says of item `i`.
+Json item_of(const Json& schema, size_t i) {
+  if (schema.contains("prefixItems") && i < schema["prefixItems"].size()) return schema["prefixItems"][i];
+  return schema.contains("items") ? schema["items"] : Json(true);
+}
+
+// "items" speaks of what is behind its own schema's "prefixItems" only, so two lists are merged item by item.
+Status merge_items(const Json& a, const Json& b, Json& out, const std::string& where) {
+  size_t known = 0;
+  for (const Json* schema : {&a, &b}) {
+    if (!schema->contains("prefixItems")) continue;
+    if (!(*schema)["prefixItems"].is_array())
+      return error(Code::invalid_argument, "{}: 'prefixItems' is no array", where);
+    known = std::max(known, (*schema)["prefixItems"].size());
+  }
+  Json first = Json::array();
+  for (size_t i = 0; i < known; ++i) first.push_back(all_of(item_of(a, i), item_of(b, i)));
+  if (known > 0) out["prefixItems"] = std::move(first);
+  if (a.contains("items") || b.contains("items")) out["items"] = all_of(item_of(a, known), item_of(b, known));
+  return ok_status();
 }
 
 }  // namespace
@@ -134,7 +156,9 @@ Result<Json> merge_schemas(const Json& a, const Json& b, const std::string& wher
   KL_TRY(check_properties(a, b, where));
   KL_TRY(check_properties(b, a, where));
   Json out = a;
+  KL_TRY(merge_items(a, b, out, where));
   for (const auto& [key, value] : b.items()) {
+    if (key == "items" || key == "prefixItems") continue;
     if (!a.contains(key)) {
       out[key] = value;
     } else if (key == "allOf") {
