@@ -172,17 +172,29 @@ bool AnswerParser::step(bool last) {
 bool AnswerParser::step_start(bool last) {
   const std::string_view answer = trimmed_front(pending_);
   const std::string_view begin = options_.family->thinking.begin;
-  if (!last && begin.starts_with(answer) && answer != begin) return false;
+  const bool bare = options_.family->bare && !options_.tools.empty();
+  const bool may_be_bare =
+      bare && (kCallFence.starts_with(answer) ||
+               (answer.starts_with(kCallFence) && trimmed_front(answer.substr(kCallFence.size())).empty()));
+  if (!last && ((begin.starts_with(answer) && answer != begin) || may_be_bare)) return false;
   if (answer.starts_with(begin)) {
     pending_ = answer.substr(begin.size());
     mode_ = Mode::thinking;
     trim_ = true;
-  } else if (options_.family->bare && !options_.tools.empty() && answer.starts_with('{')) {
-    pending_ = answer;
-    mode_ = Mode::calls;
-  } else {
+  } else if (!bare || !begins_bare_call(answer)) {
     mode_ = Mode::text;
   }
+  return true;
+}
+
+bool AnswerParser::begins_bare_call(std::string_view answer) {
+  const bool fenced = answer.starts_with(kCallFence);
+  const std::string_view call = fenced ? trimmed_front(answer.substr(kCallFence.size())) : answer;
+  if (!call.starts_with('{')) return false;
+  fenced_ = fenced;
+  raw_ = pending_.substr(0, pending_.size() - call.size());
+  pending_.erase(0, raw_.size());
+  mode_ = Mode::calls;
   return true;
 }
 
@@ -288,6 +300,7 @@ void AnswerParser::leave_calls() {
   list_ = false;
   const bool any = calls_ > calls_before_;
   trim_ = trim_ || any;
+  if (any && std::exchange(fenced_, false)) dropped_.push_back("```");
   if (!any) say(AnswerPart::Kind::content, raw_);
   raw_.clear();
 }

@@ -67,6 +67,7 @@ class AnswerParser {
   enum class Mode : uint8_t { start, thinking, text, calls };
   bool step(bool last);
   bool step_start(bool last);
+  bool begins_bare_call(std::string_view answer);
   bool step_thinking(bool last);
   bool step_text(bool last);
   bool step_calls(bool last);
@@ -83,7 +84,7 @@ class AnswerParser {
   std::optional<CallScanner> scanner_;
   std::vector<AnswerPart> out_;
   int32_t calls_ = 0, calls_before_ = 0;
-  bool list_ = false;
+  bool list_ = false, fenced_ = false;
   bool trim_ = false;  ///< white space at the front of what comes next says nothing
   bool said_ = false;  ///< content has been told
 };

@@ -48,7 +48,11 @@ constexpr ChatFamily kFamilies[] = {
      .several = false,
      .bare = true,
      .arguments = "parameters"},
-    {.name = "hermes", .template_has = {"<tool_call>", "tools"}, .begin = "<tool_call>\n", .end = "\n</tool_call>"},
+    {.name = "hermes",
+     .template_has = {"<tool_call>", "tools"},
+     .begin = "<tool_call>\n",
+     .end = "\n</tool_call>",
+     .bare = true},
     {.name = "any", .begin = "<tool_call>\n", .end = "\n</tool_call>", .delivery = ToolDelivery::instructions},
 };
 

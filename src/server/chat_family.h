@@ -47,6 +47,9 @@ struct ChatFamily {
   std::vector<std::string_view> markers() const;
 };
 
+/// Begins a block of code that is a bare call.
+inline constexpr std::string_view kCallFence = "```json";
+
 /// Every family, the one for all other models last.
 std::span<const ChatFamily> chat_families();
 /// The first whose texts the template has.

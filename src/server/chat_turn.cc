@@ -9,7 +9,15 @@
 namespace kinglet::server {
 namespace {
 
-constexpr std::string_view kBareTriggers[] = {"{\"name\"", "{\"type\": \"function\"", "{\"type\":\"function\""};
+// How models begin a bare call, alone or in a block of code.
+constexpr std::string_view kBareTriggers[] = {"{\"name\"",
+                                              "{\n  \"name\"",
+                                              "{\n    \"name\"",
+                                              "{\"type\": \"function\"",
+                                              "{\"type\":\"function\"",
+                                              "```json\n{\"name\"",
+                                              "```json\n{\n  \"name\"",
+                                              "```json\n{\n    \"name\""};
 
 // Whether the prompt ends where the model is to think.
 bool ends_in_thinking(std::string_view prompt, const ThinkingForm& thinking) {

@@ -46,22 +46,28 @@ const std::map<std::string_view, Service::Entry>& Service::routes() {
   return kRoutes;
 }
 
+const Service::Entry* Service::route_of(const std::string& path) {
+  static constexpr Entry kModel{"GET", &Service::show_model};
+  if (path.starts_with(kModelPath) && path.size() > kModelPath.size()) return &kModel;
+  const auto found = routes().find(path);
+  return found == routes().end() ? nullptr : &found->second;
+}
+
 std::optional<HttpReply> Service::gate(const HttpRequest& request) const {
   if (auto refusal = access_.refusal(request)) return error_reply(*refusal);
   if (request.method == "OPTIONS") return HttpReply{204, "text/plain", ""};
-  const auto entry = routes().find(request.path);
-  if (entry == routes().end()) return error_reply({404, "there is no such path here", "", "unknown_url"});
-  const bool good =
-      request.method == entry->second.method || (request.method == "HEAD" && entry->second.method == "GET");
+  const Entry* const entry = route_of(request.path);
+  if (entry == nullptr) return error_reply({404, "there is no such path here", "", "unknown_url"});
+  const bool good = request.method == entry->method || (request.method == "HEAD" && entry->method == "GET");
   if (!good) {
-    return error_reply({405, fmt::format("{} takes {}", request.path, entry->second.method), "", "method_not_allowed"});
+    return error_reply({405, fmt::format("{} takes {}", request.path, entry->method), "", "method_not_allowed"});
   }
   return std::nullopt;
 }
 
 void Service::handle(const std::shared_ptr<Exchange>& exchange) {
   try {
-    (this->*routes().find(exchange->request().path)->second.route)(exchange);
+    (this->*route_of(exchange->request().path)->route)(exchange);
   } catch (const std::exception&) {  // the libraries below return their errors; this is memory, or a bug
     exchange->respond(error_reply({500, "the server could not finish this request", "", "internal_error"}));
   }

@@ -49,12 +49,16 @@ class Service {
     Route route;
   };
   static const std::map<std::string_view, Entry>& routes();
+  static const Entry* route_of(const std::string& path);  ///< null: there is none
+  static constexpr std::string_view kModelPath = "/v1/models/";
 
   void chat_completions(const std::shared_ptr<Exchange>& exchange) { complete(exchange, CompletionKind::chat); }
   void completions(const std::shared_ptr<Exchange>& exchange) { complete(exchange, CompletionKind::text); }
   void complete(const std::shared_ptr<Exchange>& exchange, CompletionKind kind);
   void responses(const std::shared_ptr<Exchange>& exchange);
   void embeddings(const std::shared_ptr<Exchange>& exchange);
+  Json model_entry(const ServedModel& model) const;
+  void show_model(const std::shared_ptr<Exchange>& exchange);
   void list_models(const std::shared_ptr<Exchange>& exchange);
   void tokenize(const std::shared_ptr<Exchange>& exchange);
   void detokenize(const std::shared_ptr<Exchange>& exchange);

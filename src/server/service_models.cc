@@ -5,16 +5,24 @@
 
 namespace kinglet::server {
 
+Json Service::model_entry(const ServedModel& model) const {
+  return {{"id", model.name},
+          {"object", "model"},
+          {"created", started_},
+          {"owned_by", "kinglet"},
+          {"context_length", model.runner->context()}};
+}
+
 void Service::list_models(const std::shared_ptr<Exchange>& exchange) {
   Json data = Json::array();
-  for (const ServedModel& model : models_) {
-    data.push_back({{"id", model.name},
-                    {"object", "model"},
-                    {"created", started_},
-                    {"owned_by", "kinglet"},
-                    {"context_length", model.runner->context()}});
-  }
+  for (const ServedModel& model : models_) data.push_back(model_entry(model));
   exchange->respond(json_reply({{"object", "list"}, {"data", data}}));
+}
+
+void Service::show_model(const std::shared_ptr<Exchange>& exchange) {
+  auto found = find(exchange->request().path.substr(kModelPath.size()));
+  if (value_or_refuse(found, *exchange) == nullptr) return;
+  exchange->respond(json_reply(model_entry(*std::get<ServedModel*>(found))));
 }
 
 void Service::tokenize(const std::shared_ptr<Exchange>& exchange) {

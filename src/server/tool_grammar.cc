@@ -22,7 +22,10 @@ class Calls {
     }
     const Expr one = b_.named("call", b_.choice(std::move(alternatives)));
     std::vector<Expr> answers{family_.form == CallForm::list ? listed(one) : marked(one)};
-    if (family_.bare) answers.push_back(one);
+    if (family_.bare) {
+      answers.push_back(one);
+      answers.push_back(b_.sequence({b_.text(kCallFence), json_.space(), one, json_.space(), b_.text("```")}));
+    }
     if (schema != nullptr) {
       KL_ASSIGN(const Expr value, grammar::json_schema_text(b_, *schema));
       answers.push_back(value);

@@ -83,7 +83,9 @@ TEST(ToolGrammarTest, EachFamilysForm) {
   EXPECT_TRUE(allows(family("hermes"), use, "<tool_call>\n" + add + "\n</tool_call>"));
   EXPECT_TRUE(
       allows(family("hermes"), use, "<tool_call>\n" + add + "\n</tool_call>\n<tool_call>\n" + now + "\n</tool_call>"));
-  EXPECT_FALSE(allows(family("hermes"), use, add));
+  EXPECT_TRUE(allows(family("hermes"), use, add));
+  EXPECT_TRUE(allows(family("hermes"), use, "```json\n" + add + "\n```"));
+  EXPECT_FALSE(allows(family("mistral"), use, add));
   EXPECT_FALSE(
       allows(family("hermes"), use, "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>"));
   EXPECT_FALSE(
