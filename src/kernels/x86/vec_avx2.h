@@ -125,12 +125,20 @@ struct Vec {
     return sum;
   }
 
+  /// Masked stores take 12 cycles on AMD's processors.
+  static KL_INLINE void write_whole(const MatmulArgs& a, float* out, int64_t n, F y) {
+    if (a.bias != nullptr) y = _mm256_add_ps(y, _mm256_loadu_ps(a.bias + n));
+    if (a.epilogue == Epilogue::add) y = _mm256_add_ps(_mm256_loadu_ps(out), y);
+    _mm256_storeu_ps(out, y);
+  }
+
   /// out[t, n .. n + 8) (=|+=) y + bias for the columns below N.
   static KL_INLINE void write_output(const MatmulArgs& a, int64_t t, int64_t n, F y) {
     const int64_t left = a.N - n;
     if (left <= 0) return;
+    if (left >= 8) return write_whole(a, a.out + t * a.out_stride + n, n, y);
     const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(left < 8 ? static_cast<int>(left) : 8), lanes);
+    const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(left)), lanes);
     float* out = a.out + t * a.out_stride + n;
     if (a.bias != nullptr) y = _mm256_add_ps(y, _mm256_maskload_ps(a.bias + n, mask));
     if (a.epilogue == Epilogue::add) y = _mm256_add_ps(_mm256_maskload_ps(out, mask), y);
