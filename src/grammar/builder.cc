@@ -5,6 +5,8 @@
 namespace kinglet::grammar {
 namespace {
 
+// More than the automaton may have nodes: nobody's memory is taken by what will be refused.
+constexpr size_t kMostExpressions = 1'000'000;
 constexpr char32_t kLastCode = 0x10FFFF, kFirstSurrogate = 0xD800, kLastSurrogate = 0xDFFF;
 
 int encode(char32_t c, uint8_t out[4]) {
@@ -75,7 +77,17 @@ std::vector<CodeRange> difference(std::vector<CodeRange> ranges, std::vector<Cod
   return complement(std::move(outside));
 }
 
+void Builder::rollback(const Mark& mark) {
+  nodes_.resize(mark.nodes);
+  sets_.resize(mark.sets);
+  rules_.resize(mark.rules);
+}
+
 Builder::Expr Builder::add(Node node) {
+  if (nodes_.size() >= kMostExpressions) {
+    too_large_ = true;
+    return {0};
+  }
   nodes_.push_back(std::move(node));
   return {static_cast<int32_t>(nodes_.size() - 1)};
 }

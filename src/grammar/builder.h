@@ -51,6 +51,13 @@ class Builder {
   /// declare() and define() in one.
   Expr named(std::string name, Expr body);
 
+  /// Where the builder stands; rollback() takes away all that came after, which must not be used any more.
+  struct Mark {
+    size_t nodes, sets, rules;
+  };
+  Mark mark() const { return {nodes_.size(), sets_.size(), rules_.size()}; }
+  void rollback(const Mark& mark);
+
   /// The automaton. What cannot be completed is left out, so a text that is allowed so far can always be ended. Errors: invalid_argument (a
   /// rule that is not defined, that calls itself before it reads anything, or a root that matches no text), resource_exhausted (too large).
   Result<Grammar> build(RuleId root) const;
@@ -73,6 +80,7 @@ class Builder {
   std::vector<Node> nodes_;
   std::vector<ByteSet> sets_;
   std::vector<Rule> rules_;
+  bool too_large_ = false;
 };
 
 }  // namespace kinglet::grammar

@@ -11,6 +11,10 @@ namespace {
 constexpr size_t kMostNodes = 400'000;
 constexpr int kDeepest = 2000;  // nesting of expressions
 
+Status too_large() {
+  return Status(Code::resource_exhausted, "the grammar is too large: use smaller bounds or fewer alternatives");
+}
+
 }  // namespace
 
 class Compiler {
@@ -53,8 +57,7 @@ class Compiler {
   }
 
   Status emit(int32_t id, NodeId from, NodeId to, int depth) {
-    if (nodes_.size() > kMostNodes || depth > kDeepest)
-      return Status(Code::resource_exhausted, "the grammar is too large: use smaller bounds or fewer alternatives");
+    if (nodes_.size() > kMostNodes || depth > kDeepest) return too_large();
     const Builder::Node& n = b_.nodes_[static_cast<size_t>(id)];
     switch (n.kind) {
       case Builder::Kind::bytes:
@@ -244,6 +247,9 @@ class Compiler {
   std::vector<bool> productive_;
 };
 
-Result<Grammar> Builder::build(RuleId root) const { return Compiler(*this, root).run(); }
+Result<Grammar> Builder::build(RuleId root) const {
+  if (too_large_) return too_large();
+  return Compiler(*this, root).run();
+}
 
 }  // namespace kinglet::grammar

@@ -486,10 +486,10 @@ Result<Grammar> compile_json_schema(const Json& schema) {
 }
 
 Result<Builder::Expr> json_schema_text(Builder& builder, const Json& schema) {
-  Builder before = builder;
+  const Builder::Mark before = builder.mark();
   const auto root = Compiler(builder, schema).run();
   if (root.ok()) return builder.call(*root);
-  builder = std::move(before);
+  builder.rollback(before);
   return root.status();
 }
 

@@ -133,5 +133,22 @@ TEST(JsonSchema, FailsClosedWithTheKeyword) {
   }
 }
 
+TEST(JsonSchema, WhatIsRefusedLeavesTheRestOfAGrammarAsItWas) {
+  Builder b;
+  const Builder::Expr one = *json_schema_text(b, Json{{"const", 1}});
+  EXPECT_FALSE(json_schema_text(b, Json::parse(R"({"properties":{"a":{"type":"string"},"b":{"not":{}}}})")).ok());
+  const Builder::Expr two = *json_schema_text(b, Json{{"const", 2}});
+  const RuleId root = b.declare("root");
+  b.define(root, b.choice({one, two}));
+  Matcher m = matcher_of(b.build(root));
+  EXPECT_TRUE(matches(m, "1") && matches(m, "2"));
+}
+
+TEST(JsonSchema, ASchemaBombIsRefusedBeforeItTakesMemory) {
+  Json values = Json::array();
+  for (int i = 0; i < 200'000; ++i) values.push_back(std::to_string(i));
+  EXPECT_EQ(compile_json_schema(Json{{"enum", std::move(values)}}).status().code(), Code::resource_exhausted);
+}
+
 }  // namespace
 }  // namespace kinglet::grammar

@@ -73,6 +73,7 @@ void EmbeddingBatch::take(size_t index, std::span<const float> values) {
 }
 
 void EmbeddingBatch::end(const Status& status, const RequestUsage& usage) {
+  std::variant<Embeddings, ApiError> result;
   bool more = false;
   {
     const std::lock_guard lock(mutex_);
@@ -82,10 +83,11 @@ void EmbeddingBatch::end(const Status& status, const RequestUsage& usage) {
     embeddings_.usage.total_seconds = std::max(embeddings_.usage.total_seconds, usage.total_seconds);
     more = status_.ok() && next_ < prompts_.size();
     if (!more && --open_ > 0) return;
+    if (!more && status_.ok()) result = std::move(embeddings_);
+    else if (!more) result = to_api_error(status_);
   }
   if (more) return submit_next();
-  if (status_.ok()) done_(std::move(embeddings_));
-  else done_(to_api_error(status_));
+  done_(std::move(result));
 }
 
 }  // namespace kinglet::server

@@ -1,5 +1,7 @@
 #include "server/tool_grammar.h"
 
+#include <algorithm>
+
 #include "grammar/json_schema.h"
 #include "grammar/json_text.h"
 #include "host/error.h"
@@ -10,9 +12,13 @@ namespace {
 using grammar::Builder;
 using Expr = Builder::Expr;
 
+bool must_be_exact(const Tool& tool, const ToolUse& use) { return tool.strict || use.choice == ToolChoice::required; }
+
 class Calls {
  public:
-  Calls(const ChatFamily& family, const ToolUse& use) : family_(family), use_(use), json_(b_) {}
+  enum class Arguments : uint8_t { exact, any };
+  Calls(const ChatFamily& family, const ToolUse& use, Arguments arguments)
+      : family_(family), use_(use), arguments_(arguments), json_(b_) {}
 
   Result<grammar::Grammar> run(const Json* schema) {
     std::vector<Expr> alternatives;
@@ -39,10 +45,10 @@ class Calls {
   bool several() const { return family_.several && use_.parallel; }
 
   Result<Expr> arguments_of(const Tool& tool) {
+    if (arguments_ == Arguments::any) return json_.object();
     auto exact = grammar::json_schema_text(b_, tool.parameters);
     if (exact.ok()) return exact;
-    const bool must = tool.strict || use_.choice == ToolChoice::required;
-    if (must) return annotate("tool " + tool.name, exact.status());
+    if (must_be_exact(tool, use_)) return annotate("tool " + tool.name, exact.status());
     return json_.object();
   }
 
@@ -84,6 +90,7 @@ class Calls {
 
   const ChatFamily& family_;
   const ToolUse& use_;
+  const Arguments arguments_;
   Builder b_;
   grammar::JsonText json_;
 };
@@ -91,7 +98,10 @@ class Calls {
 }  // namespace
 
 Result<grammar::Grammar> tool_grammar(const ChatFamily& family, const ToolUse& use, const Json* schema) {
-  return Calls(family, use).run(schema);
+  auto exact = Calls(family, use, Calls::Arguments::exact).run(schema);
+  const bool too_large = !exact.ok() && exact.status().code() == Code::resource_exhausted;
+  const bool must = std::ranges::any_of(use.tools, [&](const Tool& tool) { return must_be_exact(tool, use); });
+  return too_large && !must ? Calls(family, use, Calls::Arguments::any).run(schema) : std::move(exact);
 }
 
 }  // namespace kinglet::server

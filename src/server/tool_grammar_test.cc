@@ -129,5 +129,21 @@ TEST(ToolGrammarTest, ParametersThatCannotBeHeldAreRefusedWhereTheyMustBe) {
   EXPECT_FALSE(tool_grammar(family("hermes"), use_of(body.dump().c_str()), nullptr).ok());
 }
 
+TEST(ToolGrammarTest, SoManyToolsThatTheirSchemasDoNotFitTakeAnyObject) {
+  Json body = {{"tools", Json::array()}};
+  for (int i = 0; i < 300; ++i) {
+    Json properties = Json::object();
+    for (int p = 0; p < 12; ++p) properties["p" + std::to_string(p)] = {{"type", "string"}, {"maxLength", 100}};
+    body["tools"].push_back({{"type", "function"},
+                             {"function",
+                              {{"name", "f" + std::to_string(i)},
+                               {"parameters", {{"type", "object"}, {"properties", std::move(properties)}}}}}});
+  }
+  EXPECT_TRUE(
+      allows(family("mistral"), use_of(body.dump().c_str()), R"([TOOL_CALLS][{"name": "f7", "arguments": {"x": 1}}])"));
+  body["tool_choice"] = "required";
+  EXPECT_FALSE(tool_grammar(family("mistral"), use_of(body.dump().c_str()), nullptr).ok());
+}
+
 }  // namespace
 }  // namespace kinglet::server
