@@ -46,7 +46,9 @@ Result<TokenId> AnswerStream::choose(std::span<const float> logits, std::span<co
   const int64_t left = max_tokens_ - tokens_ - 1;
   if (max_tokens_ == 0 || constraint_->fits(id, left)) return id;
   const grammar::TokenMask* const closing = constraint_->closing(left);
-  return closing == nullptr ? id : sampler_.sample(logits, tokens, *closing);
+  if (closing == nullptr) return id;
+  const auto nearer = sampler_.sample(logits, tokens, *closing);  // a bias may ban all of these
+  return nearer.ok() ? *nearer : id;
 }
 
 std::string AnswerStream::text_of(TokenId id) {

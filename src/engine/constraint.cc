@@ -4,6 +4,14 @@
 
 namespace kinglet {
 
+namespace {
+
+std::string_view trimmed_front(std::string_view text) {
+  return text.substr(std::min(text.find_first_not_of(" \n\t\r"), text.size()));
+}
+
+}  // namespace
+
 std::shared_ptr<const grammar::TokenTrie> text_tokens(const Tokenizer& tokenizer, std::span<const TokenId> visible) {
   std::vector<std::string> pieces(static_cast<size_t>(tokenizer.vocab_size()));
   const auto ends = tokenizer.end_tokens();
@@ -21,7 +29,11 @@ ConstraintState::ConstraintState(const Constraint& constraint, const Tokenizer& 
       begun_(matcher_.accept(constraint.begun)),
       on_(constraint.triggers.empty() && constraint.first_triggers.empty()),
       triggers_(constraint.triggers),
-      first_triggers_(constraint.first_triggers) {}
+      first_triggers_(constraint.first_triggers),
+      pause_begin_(constraint.pause_begin),
+      pause_end_(constraint.pause_end),
+      paused_(constraint.paused),
+      may_pause_(!constraint.paused && !constraint.pause_begin.empty()) {}
 
 Status ConstraintState::accept(TokenId id) {
   if (on_) return matcher_.accept(tokenizer_->piece(id));
@@ -61,9 +73,31 @@ const grammar::TokenMask* ConstraintState::closing(int64_t tokens) {
 
 void ConstraintState::watch(std::string_view piece) {
   seen_ += piece;
+  if (!pauses()) look_for_triggers();
+}
+
+bool ConstraintState::pauses() {
+  if (may_pause_) {
+    const std::string_view answer = trimmed_front(seen_);
+    paused_ = answer.starts_with(pause_begin_);
+    if (!paused_ && std::string_view(pause_begin_).starts_with(answer)) return true;  // not known yet
+    may_pause_ = false;
+  }
+  if (!paused_) return false;
+  const size_t end = seen_.find(pause_end_);
+  if (end == std::string::npos) {
+    seen_.erase(0, seen_.size() - std::min(seen_.size(), pause_end_.size() - 1));
+    return true;
+  }
+  seen_.erase(0, end + pause_end_.size());
+  paused_ = false;
+  return false;
+}
+
+void ConstraintState::look_for_triggers() {
   if (at_start_) {
-    const size_t begin = std::min(seen_.find_first_not_of(" \n\t\r"), seen_.size());
-    const std::string_view answer = std::string_view(seen_).substr(begin);
+    const std::string_view answer = trimmed_front(seen_);
+    const size_t begin = seen_.size() - answer.size();
     bool open = answer.empty();
     for (const std::string& trigger : first_triggers_) {
       if (answer.starts_with(trigger) && switch_on(begin)) return;

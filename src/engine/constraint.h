@@ -20,6 +20,9 @@ struct Constraint {
   std::vector<std::string> triggers{};
   /// As triggers, but only where the answer begins with them (after white space).
   std::vector<std::string> first_triggers{};
+  /// What lies between these is not looked at for triggers, where the answer begins with the first (after white space): thinking.
+  std::string pause_begin{}, pause_end{};
+  bool paused = false;  ///< the prompt ends behind pause_begin
   std::string begun{};  ///< what stands at the prompt's end already of the text that has to match
 };
 
@@ -50,6 +53,8 @@ class ConstraintState {
 
  private:
   void watch(std::string_view piece);
+  bool pauses();
+  void look_for_triggers();
   bool switch_on(size_t at);
 
   const Tokenizer* tokenizer_;
@@ -60,6 +65,8 @@ class ConstraintState {
   bool on_ = false;
   // Until it is on.
   std::vector<std::string> triggers_, first_triggers_;
+  std::string pause_begin_, pause_end_;
+  bool paused_ = false, may_pause_ = false;
   std::string seen_;      ///< the end of the answer, as long as a trigger may begin in it
   bool at_start_ = true;  ///< seen_ is the whole answer
 };

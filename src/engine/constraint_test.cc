@@ -59,6 +59,29 @@ TEST_F(ConstraintTest, SomeTriggersCountAtTheBeginningOnly) {
   EXPECT_TRUE(allows(later, 'x'));
 }
 
+TEST_F(ConstraintTest, ThinkingSwitchesNothingOn) {
+  auto lazy = constraint("<call>[0-9]+</call>");
+  lazy->triggers = {"<call>"};
+  lazy->pause_begin = "<think>";
+  lazy->pause_end = "</think>";
+  ConstraintState state(*lazy, *tokenizer_);
+  accept(state, "\n<think>I might say <call>, or not.</think> No: <ca");
+  EXPECT_TRUE(allows(state, 'x'));
+  accept(state, "ll>");
+  EXPECT_FALSE(allows(state, 'x'));
+
+  ConstraintState plain(*lazy, *tokenizer_);
+  accept(plain, "<th<call>");
+  EXPECT_FALSE(allows(plain, 'x'));
+
+  lazy->paused = true;
+  ConstraintState inside(*lazy, *tokenizer_);
+  accept(inside, "<call>");
+  EXPECT_TRUE(allows(inside, 'x'));
+  accept(inside, "</think><call>");
+  EXPECT_FALSE(allows(inside, 'x'));
+}
+
 TEST_F(ConstraintTest, WhatTheGrammarRefusesSwitchesNothingOn) {
   auto lazy = constraint("zb");
   lazy->triggers = {"a"};

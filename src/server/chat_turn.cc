@@ -32,7 +32,7 @@ const std::string& template_text(const ServedModel& model) {
 
 // What the answer is held to, of tools and response_format.
 using Held = std::shared_ptr<const Constraint>;
-Result<Held> constraint_of(const ServedModel& model, const CompletionRequest& request) {
+Result<Held> constraint_of(const ServedModel& model, const CompletionRequest& request, bool thinking) {
   if (!request.form && !request.tools.active()) return Held();
   const ChatFamily& family = *model.family;
   auto out = std::make_shared<Constraint>();
@@ -49,6 +49,9 @@ Result<Held> constraint_of(const ServedModel& model, const CompletionRequest& re
     out->begun = family.begin;
   } else if (schema == nullptr) {
     for (const std::string_view text : family.begins()) out->triggers.emplace_back(text);
+    out->pause_begin = family.thinking.begin;
+    out->pause_end = family.thinking.end;
+    out->paused = thinking;
     if (family.bare) out->first_triggers.assign(std::begin(kBareTriggers), std::end(kBareTriggers));
   }
   return Held(out);
@@ -68,10 +71,6 @@ void find_family(ServedModel& model) {
 std::variant<ChatTurn, ApiError> begin_turn(const ServedModel& model, const CompletionRequest& request) {
   if (!model.chat) return ApiError{400, "this model has no chat template: use /v1/completions", "model"};
   const ChatFamily& family = *model.family;
-  const auto constraint = constraint_of(model, request);
-  if (!constraint.ok()) {
-    return ApiError{400, fmt::format("tools: {}", constraint.status().text()), "tools", "unsupported_schema"};
-  }
   Conversation conversation = request.conversation;
   ToolConversation written =
       for_family(family, template_text(model), std::move(conversation.messages), request.tools.for_template);
@@ -83,6 +82,10 @@ std::variant<ChatTurn, ApiError> begin_turn(const ServedModel& model, const Comp
   ParserOptions parser{.family = &family};
   if (request.tools.active()) parser.tools = request.tools.names();
   parser.thinking = ends_in_thinking(chat->text, family.thinking);
+  const auto constraint = constraint_of(model, request, parser.thinking);
+  if (!constraint.ok()) {
+    return ApiError{400, fmt::format("tools: {}", constraint.status().text()), "tools", "unsupported_schema"};
+  }
   const bool held = *constraint != nullptr && (*constraint)->triggers.empty() && (*constraint)->first_triggers.empty();
   if (parser.thinking && held) {  // what is held to a form is the answer itself
     chat->text += fmt::format("\n{}\n\n", family.thinking.end);
@@ -92,8 +95,8 @@ std::variant<ChatTurn, ApiError> begin_turn(const ServedModel& model, const Comp
   chat->text += begun;
   ChatTurn turn{model.chat->encode(*chat), request.options, AnswerParser(std::move(parser))};
   turn.options.constraint = *constraint;
-  if (*constraint != nullptr &&
-      turn.options.max_tokens == 0) {  // so that the text is complete before the context is full
+  if (*constraint != nullptr && turn.options.max_tokens == 0) {
+    // So that the text is complete before the context is full.
     turn.options.max_tokens = std::max<int64_t>(1, model.runner->context() - static_cast<int64_t>(turn.prompt.size()));
   }
   turn.options.visible = model.visible;
