@@ -165,7 +165,23 @@ TEST_F(TrainCommand, PlansWithoutTraining) {
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ((*plan)["steps"], 6);
   EXPECT_GT((*plan)["bytes"]["peak"], 0);
+  EXPECT_GT((*plan)["hours"], 0);
   EXPECT_FALSE(std::filesystem::exists(folder_.file("out")));
+}
+
+// 1.2 thousand million weights, of which none is made.
+TEST_F(TrainCommand, PlansAPublishedShapeWithoutWeightsOrData) {
+  const Outcome o = run({"train", "llama-3.2-1b", "--plan", "--json", "--steps", "10", "--checkpointing", "layers"});
+  ASSERT_EQ(o.code, 0) << o.err;
+  const auto plan = parse_json(o.out);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ((*plan)["parameters"], 1235814400);
+  EXPECT_EQ((*plan)["trained"], 1235814400);
+  EXPECT_EQ((*plan)["bytes"]["optimizer"], 2 * 4 * 1235814400ull);
+  EXPECT_EQ((*plan)["tokens_per_step"], 8 * 512);
+  const Outcome refused = run({"train", "llama-3.2-1b", "--plan", "--memory", "4G"});
+  EXPECT_NE(refused.code, 0);
+  EXPECT_NE(refused.err.find("memory limit of 4.0 GB"), std::string::npos) << refused.err;
 }
 
 TEST_F(TrainCommand, BadWordsAreOneLine) {

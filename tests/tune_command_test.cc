@@ -13,7 +13,9 @@ namespace {
 
 class Tuned : public testing::Test {
  protected:
+  void TearDown() override { unsetenv("KINGLET_HOME"); }
   void SetUp() override {
+    setenv("KINGLET_HOME", folder_.file("home").c_str(), 1);
     write_tiny_gguf(model_);
     std::string pairs, preferences;
     for (int i = 0; i < 8; ++i) {
@@ -57,12 +59,108 @@ TEST_F(Tuned, AnAdapterLearnsTheAnswersAndRunsWithItsModel) {
   }
 }
 
+TEST_F(Tuned, DoraRunsAndMergesAsItWasTrained) {
+  const Json figures = learn({"tune", model_, pairs_, "--method", "dora", "--steps", "30", "--out", out_});
+  EXPECT_LT(figures["loss"].get<double>(), figures["first_loss"].get<double>() - 1) << figures.dump();
+  EXPECT_NE(logits({}), logits({"--adapter", out_}));
+  const auto config = read_json(out_ + "/adapter_config.json");
+  ASSERT_TRUE(config.ok());
+  EXPECT_EQ((*config)["use_dora"], true);
+  const Outcome merged = run({"merge", model_, out_, "--out", folder_.file("merged.gguf"), "--type", "f32", "--json"});
+  ASSERT_EQ(merged.code, 0) << merged.err;
+  EXPECT_LT((*parse_json(merged.out))["kl_mean"].get<double>(), 1e-3) << merged.out;
+  // Beside another adapter its gains would scale what that one adds.
+  EXPECT_EQ(run({"tune", model_, pairs_, "--plain", "--rank", "2", "--steps", "2", "--out", out_ + "2"}).code, 0);
+  const Outcome both = run({"logits", model_, "--ids", "5,6", "--adapter", out_, "--adapter", out_ + "2"});
+  EXPECT_NE(both.code, 0);
+  EXPECT_NE(both.err.find("DoRA"), std::string::npos) << both.err;
+  const Outcome gguf = run({"tune", model_, pairs_, "--method", "dora", "--gguf", "a.gguf", "--out", out_ + "3"});
+  EXPECT_NE(gguf.err.find("magnitudes"), std::string::npos) << gguf.err;
+}
+
+// The teacher learned the answers; who learns from it alone comes to them too.
+TEST_F(Tuned, ATeacherTeaches) {
+  const std::vector<std::string> full{"--method", "full", "--steps", "30", "--lr", "3e-3"};
+  std::vector<std::string> words{"tune", model_, pairs_, "--out", out_};
+  words.insert(words.end(), full.begin(), full.end());
+  words.insert(words.end(), {"--plain", "--json"});
+  ASSERT_EQ(run(words).code, 0);
+  std::vector<std::string> distilled{
+      "tune", model_,       pairs_, "--out", out_ + "2", "--teacher", out_ + "/model.gguf", "--distill-alpha",
+      "1",    "--held-out", pairs_};
+  distilled.insert(distilled.end(), full.begin(), full.end());
+  distilled.insert(distilled.end(), {"--plain", "--json"});
+  const Outcome o = run(distilled);
+  ASSERT_EQ(o.code, 0) << o.err;
+  const auto figures = parse_json(o.out);
+  ASSERT_TRUE(figures.ok());
+  EXPECT_LT((*figures)["loss"].get<double>(), 0.5 * (*figures)["first_loss"].get<double>());
+  EXPECT_LT((*figures)["held_out_loss"].get<double>(), 3.5);  // by labels; untrained it is above 5
+  const Outcome other = run({"tune", model_, pairs_, "--plain", "--out", out_ + "3", "--teacher", "./absent"});
+  EXPECT_NE(other.code, 0);
+}
+
+TEST_F(Tuned, EveryWeightLearnsWhereTheMethodIsFull) {
+  const Json figures = learn({"tune", model_, pairs_, "--method", "full", "--steps", "30", "--out", out_});
+  EXPECT_LT(figures["loss"].get<double>(), figures["first_loss"].get<double>() - 1) << figures.dump();
+  const Outcome after = run({"logits", out_ + "/model.gguf", "--ids", "5,6,7", "--json"});
+  ASSERT_EQ(after.code, 0) << after.err;
+  EXPECT_NE(after.out, logits({}));
+}
+
 TEST_F(Tuned, EveryMethodOfAlignPrefersWhatWasChosen) {
   for (const char* method : {"dpo", "ipo", "simpo", "orpo"}) {
     const Json figures =
         learn({"align", model_, preferences_, "--method", method, "--steps", "30", "--out", out_ + method});
     EXPECT_EQ(figures["training"]["accuracy"], 1.0) << method << ": " << figures.dump();
   }
+}
+
+// A run that is repeated takes the reference's log probabilities from a file, and has the same losses.
+TEST_F(Tuned, TheReferenceIsAskedOnce) {
+  const auto aligned = [&](const std::string& out) {
+    return run({"align", model_, preferences_, "--plain", "--steps", "4", "--threads", "2", "--out", out});
+  };
+  const Outcome first = aligned(out_), second = aligned(out_ + "2");
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(first.err.find("earlier run"), std::string::npos) << first.err;
+  EXPECT_NE(second.err.find("16 log probabilities are those of an earlier run"), std::string::npos) << second.err;
+  const auto weights = [](const std::string& out) { return *read_file(out + "/adapter_model.safetensors"); };
+  EXPECT_EQ(weights(out_), weights(out_ + "2"));
+}
+
+TEST_F(Tuned, PlansAModelOf14ThousandMillionWeightsFromItsShape) {
+  for (const char* command : {"tune", "align"}) {
+    const Outcome o = run({command, "phi-4", "--plan", "--json", command == std::string("tune") ? "--method" : "--base",
+                           "qlora", "--steps", "100", "--batch", "1", "--max-length", "512"});
+    ASSERT_EQ(o.code, 0) << o.err;
+    const auto plan = parse_json(o.out);
+    ASSERT_TRUE(plan.ok()) << o.out;
+    EXPECT_GT((*plan)["parameters"], 14.6e9);
+    EXPECT_LT((*plan)["trained"], 0.01 * 14.6e9);
+    EXPECT_NEAR((*plan)["bytes"]["weights"].get<double>(), 14.7e9 * 4.5 / 8, 0.5e9);
+    EXPECT_EQ((*plan)["steps"], 100);
+    EXPECT_GT((*plan)["hours"], 0);
+  }
+}
+
+// Where all that backward reads would not fit, layers are computed twice; the numbers are the same.
+TEST_F(Tuned, MemoryDecidesWhatIsKept) {
+  const auto plan = [&](std::vector<std::string> more) {
+    std::vector<std::string> words{"tune", model_, pairs_, "--plain", "--plan", "--json", "--batch", "8"};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto json = parse_json(run(words).out);
+    return json.ok() ? *json : Json::object();
+  };
+  const uint64_t kept = plan({"--checkpointing", "none"})["bytes"]["peak"],
+                 repeated = plan({"--checkpointing", "layers"})["bytes"]["peak"];
+  ASSERT_LT(repeated, kept);
+  EXPECT_EQ(plan({})["recompute_layers"], false);
+  EXPECT_EQ(plan({"--memory", std::to_string(kept - 1)})["recompute_layers"], true);
+  const Outcome refused =
+      run({"tune", model_, pairs_, "--plain", "--memory", std::to_string(repeated - 1), "--out", out_});
+  EXPECT_NE(refused.code, 0);
+  EXPECT_NE(refused.err.find("memory limit"), std::string::npos) << refused.err;
 }
 
 TEST_F(Tuned, SaysWhatIsWrongWithRowsAndWords) {

@@ -18,7 +18,7 @@ namespace {
 struct Factor {
   std::string name;  ///< of the tensor, for errors
   ParamId base = kNone;
-  char which = 0;  ///< 'a' or 'b'
+  char which = 0;  ///< 'a', 'b' or 'm', a magnitude
   TensorView tensor;
 };
 
@@ -26,7 +26,7 @@ struct Factor {
 struct AdapterFile {
   std::vector<Factor> factors;
   double alpha = 0;
-  bool rank_stabilized = false;
+  bool rank_stabilized = false, dora = false;
   std::string fingerprint;            ///< of the base; empty: it does not say
   RowOrder order = RowOrder::halves;  ///< of the rows of B
 };
@@ -43,7 +43,7 @@ Status read_peft_config(const std::string& path, AdapterFile& out) {
   };
   const bool lora = config.is_object() && config.contains("peft_type") && config["peft_type"] == "LORA";
   if (!lora) return error(Code::unsupported, "{}: not a LoRA adapter", path);
-  for (const char* key : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"})
+  for (const char* key : {"fan_in_fan_out", "lora_bias", "use_qalora"})
     if (flag(key)) return error(Code::unsupported, "{}: adapters with {} are not supported", path, key);
   for (const char* key : {"rank_pattern", "alpha_pattern"})
     if (filled(key)) return error(Code::unsupported, "{}: adapters with a {} are not supported", path, key);
@@ -51,6 +51,7 @@ Status read_peft_config(const std::string& path, AdapterFile& out) {
     return error(Code::corrupt, "{}: adapter_config.json has no lora_alpha", path);
   out.alpha = config["lora_alpha"].get<double>();
   out.rank_stabilized = flag("use_rslora");
+  out.dora = flag("use_dora");
   return ok_status();
 }
 
@@ -67,8 +68,11 @@ Factor peft_factor(const ProgramStorage& program, const safetensors::Tensor& ten
   if (!name.starts_with(kPeftPrefix)) return factor;
   name.remove_prefix(kPeftPrefix.size());
   for (const std::string_view infix : {"", ".default"}) {
-    for (const char which : {'a', 'b'}) {
-      const std::string suffix = fmt::format(".lora_{}{}.weight", which == 'a' ? 'A' : 'B', infix);
+    const std::pair<char, std::string> suffixes[] = {{'a', fmt::format(".lora_A{}.weight", infix)},
+                                                     {'b', fmt::format(".lora_B{}.weight", infix)},
+                                                     {'m', fmt::format(".lora_magnitude_vector{}", infix)},
+                                                     {'m', fmt::format(".lora_magnitude_vector{}.weight", infix)}};
+    for (const auto& [which, suffix] : suffixes) {
       if (!name.ends_with(suffix)) continue;
       factor.base =
           find_linear(program, fmt::format("{}.weight", name.substr(0, name.size() - suffix.size())), &ParamInfo::hf);
@@ -149,6 +153,7 @@ int64_t rank_of(const Factor& factor) {
 Status add_factor(const Factor& factor, const AdapterFile& file, const ModelSpec& spec, RowOrder base_order,
                   Adapter& adapter) {
   if (factor.base == kNone) return error(Code::invalid_argument, "tensor {} adapts nothing in this model", factor.name);
+  if (factor.which == 'm') return ok_status();  // once the pairs are there
   const int64_t rank = rank_of(factor);
   if (rank < 1 || rank > kMaxRank)
     return error(Code::corrupt, "tensor {} has no rank in 1 to {}", factor.name, kMaxRank);
@@ -170,6 +175,25 @@ Status add_factor(const Factor& factor, const AdapterFile& file, const ModelSpec
   return ok_status();
 }
 
+/// DoRA's magnitudes, of every pair or of none.
+Status add_magnitudes(const AdapterFile& file, const ModelSpec& spec, RowOrder base_order, Adapter& adapter) {
+  for (const Factor& factor : file.factors) {
+    if (factor.which != 'm') continue;
+    const auto pair = std::find_if(adapter.pairs.begin(), adapter.pairs.end(),
+                                   [&](const LoraPair& p) { return p.base == factor.base; });
+    if (pair == adapter.pairs.end()) return error(Code::corrupt, "tensor {} has no factors beside it", factor.name);
+    const ParamInfo& base = spec.program.params[static_cast<size_t>(factor.base)];
+    const int64_t N = base.shape[0];
+    KL_ASSIGN(pair->magnitude, values_of(factor, {N}));
+    if (base.interleaved_heads > 0 && file.order != base_order)
+      reorder_rows(pair->magnitude, N, N / base.interleaved_heads, base_order);
+  }
+  for (const LoraPair& pair : adapter.pairs)
+    if (file.dora && !pair.is_dora())
+      return error(Code::corrupt, "{} has no magnitudes", spec.program.params[static_cast<size_t>(pair.base)].hf);
+  return ok_status();
+}
+
 Result<Adapter> held_against(const std::string& path, const AdapterFile& file, const ModelSpec& spec,
                              const Checkpoint& base) {
   if (!std::isfinite(file.alpha)) return error(Code::corrupt, "{}: its alpha is not finite", path);
@@ -183,6 +207,7 @@ Result<Adapter> held_against(const std::string& path, const AdapterFile& file, c
                  spec.program.params[static_cast<size_t>(pair.base)].hf);
   }
   if (adapter.pairs.empty()) return error(Code::corrupt, "{}: the adapter is empty", path);
+  if (const Status s = add_magnitudes(file, spec, order, adapter); !s.ok()) return annotate(path, s);
   if (file.fingerprint.empty()) return adapter;
   KL_ASSIGN(const std::string have, model_fingerprint(base, spec.program));
   if (have == file.fingerprint) return adapter;
@@ -205,6 +230,7 @@ Result<Adapter> read_adapter(const std::string& path, const ModelSpec& spec, con
   };
   KL_ASSIGN(Adapter adapter, read());
   for (LoraPair& pair : adapter.pairs) pair.scale *= weight;
+  KL_TRY(set_gains(adapter, spec, base));
   return adapter;
 }
 

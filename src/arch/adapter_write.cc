@@ -24,10 +24,8 @@ const ParamInfo& base_of(const LoraPair& pair, const ModelSpec& spec) {
   return spec.program.params[static_cast<size_t>(pair.base)];
 }
 
-/// Rows of B in the order `to`.
-std::vector<float> rows_in(const LoraPair& pair, const ModelSpec& spec, const Checkpoint& base, RowOrder to) {
-  std::vector<float> b = pair.b;
-  const ParamInfo& info = base_of(pair, spec);
+/// Rows of B, or magnitudes, in the order `to`.
+std::vector<float> rows_in(std::vector<float> b, const ParamInfo& info, const Checkpoint& base, RowOrder to) {
   const RowOrder have = base.gguf() ? RowOrder::interleaved : RowOrder::halves;
   if (info.interleaved_heads > 0 && have != to)
     reorder_rows(b, info.shape[0], info.shape[0] / info.interleaved_heads, to);
@@ -49,7 +47,7 @@ Json peft_config(const Adapter& adapter, const LoraSettings& settings, const Mod
               {"r", settings.rank},
               {"target_modules", targets},
               {"task_type", "CAUSAL_LM"},
-              {"use_dora", false},
+              {"use_dora", !adapter.pairs.empty() && adapter.pairs.front().is_dora()},
               {"use_rslora", settings.rank_stabilized}};
   if (settings.alpha == std::floor(settings.alpha) && std::abs(settings.alpha) < 1e9)
     config["lora_alpha"] = static_cast<int64_t>(settings.alpha);
@@ -84,15 +82,19 @@ Status write_peft_adapter(const std::string& folder, const Adapter& adapter, con
   KL_ASSIGN(const std::string fingerprint, model_fingerprint(base, spec.program));
   std::vector<std::vector<float>> rows;
   std::vector<safetensors::OutTensor> tensors;
-  rows.reserve(adapter.pairs.size());
+  rows.reserve(2 * adapter.pairs.size());
   for (const LoraPair& pair : adapter.pairs) {
     const ParamInfo& info = base_of(pair, spec);
     const std::string module = fmt::format("{}{}", kPeftPrefix, without_weight(info.hf));
-    rows.push_back(rows_in(pair, spec, base, RowOrder::halves));
+    rows.push_back(rows_in(pair.b, info, base, RowOrder::halves));
     tensors.push_back(
         {module + ".lora_A.weight", DType::f32, {pair.R, info.shape[1]}, std::as_bytes(std::span(pair.a))});
     tensors.push_back(
         {module + ".lora_B.weight", DType::f32, {info.shape[0], pair.R}, std::as_bytes(std::span(rows.back()))});
+    if (!pair.is_dora()) continue;
+    rows.push_back(rows_in(pair.magnitude, info, base, RowOrder::halves));
+    tensors.push_back(
+        {module + ".lora_magnitude_vector", DType::f32, {info.shape[0]}, std::as_bytes(std::span(rows.back()))});
   }
   KL_TRY(make_directories(folder));
   KL_TRY(safetensors::write(join_path(folder, "adapter_model.safetensors"), tensors,
@@ -103,6 +105,10 @@ Status write_peft_adapter(const std::string& folder, const Adapter& adapter, con
 Status write_gguf_adapter(const std::string& path, const Adapter& adapter, const LoraSettings& settings,
                           const ModelSpec& spec, const Checkpoint& base) {
   KL_TRY(check_ranks(adapter, settings));
+  for (const LoraPair& pair : adapter.pairs)
+    if (pair.is_dora())
+      return Status(Code::unsupported,
+                    "a GGUF adapter cannot hold DoRA's magnitudes: merge it, or keep the PEFT directory");
   KL_ASSIGN(const std::string fingerprint, model_fingerprint(base, spec.program));
   gguf::Writer file(path);
   file.set("general.type", std::string("adapter"));
@@ -120,7 +126,7 @@ Status write_gguf_adapter(const std::string& path, const Adapter& adapter, const
   KL_TRY(file.begin());
   for (const LoraPair& pair : adapter.pairs) {
     KL_TRY(file.write_tensor(std::as_bytes(std::span(pair.a))));
-    const std::vector<float> b = rows_in(pair, spec, base, RowOrder::interleaved);
+    const std::vector<float> b = rows_in(pair.b, base_of(pair, spec), base, RowOrder::interleaved);
     KL_TRY(file.write_tensor(std::as_bytes(std::span(b))));
   }
   return file.finish();

@@ -15,6 +15,12 @@ namespace kinglet {
 
 enum class ParamKind : uint8_t { embedding, linear, norm, bias };
 
+/// The rows of W + scale B A, by the parameters that W, A and B are.
+struct AdaptedRows {
+  ParamId base = kNone, a = kNone, b = kNone;
+  float scale = 0;
+};
+
 /// The side table of a parameter: what people and files call it.
 struct ParamInfo {
   std::string gguf;  ///< "blk.3.attn_q.weight"
@@ -28,6 +34,8 @@ struct ParamInfo {
   bool plus_one = false;
   /// Adapters: the values, in place of a tensor of the model's files.
   std::span<const float> values = {};
+  /// Magnitudes that are trained (DoRA): a gain multiplies with them over the norms of these rows.
+  AdaptedRows norms = {};
 };
 
 /// A program with the arrays it views. Move-only: the views point into it.

@@ -69,6 +69,7 @@ std::string attributes(const Step& step) {
     case Op::gelu_tanh_mul:
     case Op::gelu_mul:
     case Op::add:
+    case Op::gain:
     case Op::select:
       return {};
   }

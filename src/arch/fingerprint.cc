@@ -29,7 +29,7 @@ Result<std::string> model_fingerprint(const Checkpoint& checkpoint, const Progra
   std::vector<float> values;
   std::vector<std::byte> aligned;
   for (const ParamInfo& p : program.params) {
-    if (p.kind != ParamKind::norm && p.kind != ParamKind::bias) continue;
+    if ((p.kind != ParamKind::norm && p.kind != ParamKind::bias) || !p.values.empty()) continue;
     KL_ASSIGN(const TensorView tensor, find_param(checkpoint, p));
     const DequantizeRow convert = dequantize_row(tensor.dtype);
     if (convert == nullptr || is_quantized(tensor.dtype))

@@ -5,6 +5,7 @@
 
 #include "cli/tuning_run.h"
 #include "host/error.h"
+#include "hub/home.h"
 #include "train/preference.h"
 
 namespace kinglet::cli {
@@ -27,6 +28,17 @@ Json figures_of(const train::PreferenceScore& score) {
       {"loss", score.loss}, {"accuracy", score.accuracy}, {"margin", score.margin}, {"comparisons", score.comparisons}};
 }
 
+/// Of the model, of how its weights are held and of the kernels: they round alike.
+Result<train::ReferenceCache> reference_cache(const TuningRun& tuning, const TuningWords& words,
+                                              const train::PreferenceOptions& options) {
+  const auto home = hub::home_directory();
+  if (!home.ok() || !train::needs_reference(options.method)) return train::ReferenceCache("", "");
+  KL_ASSIGN(const ModelSpec bare, read_model_spec(*tuning.checkpoint));  // without the adapter, whatever its rank
+  KL_ASSIGN(const std::string model, train::model_key(*tuning.checkpoint, bare));
+  return train::ReferenceCache((*home / "references").string(),
+                               fmt::format("{} {} {} {}", model, words.base, words.base_type, find_kernels("")->name));
+}
+
 Status align(const CLI::App& app, const Words& words) {
   const train::PreferenceOptions options = options_of(words);
   const bool pairs = options.method != train::PreferenceMethod::kto;
@@ -34,15 +46,23 @@ Status align(const CLI::App& app, const Words& words) {
   KL_ASSIGN(const std::unique_ptr<TuningRun> tuning,
             TuningRun::open(words.tuning, pairs ? train::DataGoal::preferences : train::DataGoal::labelled));
   KL_TRY(tuning->make_plan(group));
-  print_plan(words.tuning.common, words.tuning.training, tuning->plan);
   if (words.tuning.training.plan) return ok_status();
+  KL_TRY(tuning->load());
+  KL_ASSIGN(train::ReferenceCache cache, reference_cache(*tuning, words.tuning, options));
   // Before the first step the adapter adds nothing: the model is its own reference.
-  KL_ASSIGN(const auto training,
-            train::PreferenceData::create(tuning->training, options, *tuning->graph, tuning->shape.batch));
+  const train::AnswerScorer reference = [&](const train::Dataset& data) {
+    return cache.log_probs(data, [&](const train::Dataset& unknown) {
+      return train::answer_log_probs(*tuning->graph, unknown, tuning->shape.batch);
+    });
+  };
+  KL_ASSIGN(const auto training, train::PreferenceData::create(tuning->training, options, reference));
   std::optional<train::PreferenceData> held_out;
   if (tuning->held_out) {
-    KL_ASSIGN(held_out, train::PreferenceData::create(*tuning->held_out, options, *tuning->graph, tuning->shape.batch));
+    KL_ASSIGN(held_out, train::PreferenceData::create(*tuning->held_out, options, reference));
   }
+  if (cache.found() > 0)
+    fmt::print(stderr, "kinglet align: the reference's {} log probabilities are those of an earlier run\n",
+               cache.found());
   train::PreferenceTraining objective(*tuning->graph, training, held_out ? &*held_out : nullptr, tuning->order(group),
                                       tuning->shape, options);
   KL_ASSIGN(const TrainingOutcome outcome,
@@ -73,9 +93,11 @@ Action setup_align(CLI::App& app) {
   app.add_option("--method", words->method, "dpo, ipo, simpo, orpo or kto")
       ->capture_default_str()
       ->check(CLI::IsMember({"dpo", "ipo", "simpo", "orpo", "kto"}));
-  app.add_option("--base", words->tuning.base, "frozen weights: lora (as f32) or qlora (as the file has them)")
+  app.add_option("--base", words->tuning.base,
+                 "what is trained: a lora or dora adapter, a lora beside weights as the file has them (qlora), or "
+                 "the full model")
       ->capture_default_str()
-      ->check(CLI::IsMember({"lora", "qlora"}));
+      ->check(CLI::IsMember({"full", "lora", "qlora", "dora"}));
   app.add_option("--beta", words->beta, "how far to go from the reference (default: 0.1; simpo 2)");
   app.add_option("--gamma", words->gamma, "simpo: the margin that is wanted")->capture_default_str();
   add_tuning(app, words->tuning);

@@ -127,7 +127,7 @@ Result<Divergence> measure(const Model& live, const Model& merged, std::span<con
   return out;
 }
 
-/// All adapters as one: several pairs of one weight lie side by side in a greater rank.
+/// All adapters as one: several pairs of one weight lie side by side in a greater rank. (DoRA's have a weight to themselves.)
 Adapter join(std::vector<Adapter> adapters) {
   Adapter out;
   for (Adapter& adapter : adapters) {

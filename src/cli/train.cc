@@ -5,11 +5,13 @@
 #include <optional>
 
 #include "arch/model_spec.h"
-#include "cli/sample_text.h"
+#include "cli/configuration.h"
 #include "cli/load_model.h"
+#include "cli/sample_text.h"
+#include "cli/teacher.h"
 #include "cli/training_run.h"
+#include "cluster/cluster.h"
 #include "convert/convert.h"
-#include "convert/presets.h"
 #include "formats/hf_directory.h"
 #include "host/error.h"
 #include "host/file.h"
@@ -27,6 +29,7 @@ constexpr size_t kPromptTokens = 24;   // of a sample that begins with the data
 struct Words {
   CommonOptions common;
   TrainingWords training;
+  TeacherWords teacher;
   std::string model, init = "auto", tokenizer, gguf;
   std::vector<std::string> data, held_out, set;
   double held_out_share = 0;
@@ -37,47 +40,11 @@ struct Words {
 struct Start {
   std::optional<Checkpoint> checkpoint;
   bool random = false;
+  bool speaks = true;            ///< several processes: the first of them
   std::string tokenizer_folder;  ///< empty: none
   std::optional<Tokenizer> tokenizer;
   ModelSpec spec;
 };
-
-Status set_key(Json& config, const std::string& word) {
-  const size_t equals = word.find('=');
-  if (equals == std::string::npos || equals == 0)
-    return error(Code::invalid_argument, "--set takes KEY=VALUE, not '{}'", word);
-  auto value = parse_json(word.substr(equals + 1));
-  config[word.substr(0, equals)] = value.ok() ? *std::move(value) : Json(word.substr(equals + 1));
-  return ok_status();
-}
-
-/// A directory, a config.json, or a preset's name.
-Result<Checkpoint> open_configuration(const Words& words) {
-  HfDirectory hf;
-  hf.path = words.model;
-  if (is_directory(words.model)) {
-    KL_ASSIGN(const Checkpoint directory, Checkpoint::open(words.model));
-    if (words.set.empty()) return directory;
-    hf.config = directory.hf()->config;  // another shape: the weights are not for it
-    hf.tokenizer = directory.hf()->tokenizer;
-    hf.sentencepiece = directory.hf()->sentencepiece;
-  } else if (is_file(words.model)) {
-    if (!words.model.ends_with(".json"))
-      return error(Code::unsupported,
-                   "{}: train takes a Hugging Face directory, a config.json or a preset; `kinglet convert` makes a "
-                   "directory of a GGUF",
-                   words.model);
-    KL_ASSIGN(hf.config, read_json(words.model));
-    if (!hf.config.is_object()) return error(Code::corrupt, "{}: not a JSON object", words.model);
-  } else {
-    auto preset = convert::find_preset(words.model);
-    if (!preset.ok())
-      return error(Code::not_found, "{} is no directory, no config.json, and {}", words.model, preset.status().text());
-    hf.config = preset->config;
-  }
-  for (const std::string& word : words.set) KL_TRY(set_key(hf.config, word));
-  return Checkpoint::of(std::move(hf));
-}
 
 Status load_tokenizer(const Words& words, Start& start) {
   start.tokenizer_folder = words.tokenizer;
@@ -92,7 +59,7 @@ Status load_tokenizer(const Words& words, Start& start) {
 
 Result<Start> open_start(const Words& words) {
   Start start;
-  KL_ASSIGN(start.checkpoint, open_configuration(words));
+  KL_ASSIGN(start.checkpoint, open_configuration(words.model, words.set));
   KL_TRY(load_tokenizer(words, start));
   KL_ASSIGN(start.spec, read_model_spec(*start.checkpoint));
   const bool weights = start.checkpoint->hf()->weights.has_value();
@@ -129,7 +96,7 @@ Result<train::Dataset> load(const std::vector<std::string>& files, const Start& 
   train::LoadReport report;
   KL_ASSIGN(train::Dataset data, train::load_dataset(files, maker, {}, problems, report));
   for (const std::string& line : train::describe(report, problems, options.max_length))
-    fmt::print(stderr, "kinglet train: {}\n", line);
+    if (start.speaks) fmt::print(stderr, "kinglet train: {}\n", line);
   return data;
 }
 
@@ -153,12 +120,15 @@ bool has_text(const train::Dataset& data) {
   return false;
 }
 
+int64_t usual_window(const Start& start) {
+  const int64_t context = start.spec.hyper.context;
+  return context > 0 ? std::min(context, kUsualWindow) : kUsualWindow;
+}
+
 /// Tokens that a batch has for each of its sequences.
 int64_t window_of(const Words& words, const Start& start, const train::Dataset& data) {
   if (words.training.sequence > 0) return words.training.sequence;
-  const int64_t context = start.spec.hyper.context,
-                texts = context > 0 ? std::min(context, kUsualWindow) : kUsualWindow;
-  return std::max(data.longest(), has_text(data) ? texts : int64_t{1});
+  return std::max(data.longest(), has_text(data) ? usual_window(start) : int64_t{1});
 }
 
 // -- the run --
@@ -167,50 +137,34 @@ int64_t window_of(const Words& words, const Start& start, const train::Dataset& 
 struct Run {
   const Words& words;
   Start start;
-  Data data;
+  std::optional<Data> data;  ///< absent: --plan without any
   ThreadPool pool;
   Ledger ledger;
   std::optional<train::Parameters> parameters;
   std::optional<train::Graph> graph;
+  std::optional<train::GradientExchange> exchange;
   std::optional<train::LanguageModeling> objective;
+  std::unique_ptr<Teacher> teacher;  ///< null: none
   train::StepShape shape;
   int64_t window = 0;
   TrainingPlan plan;
 
-  Run(const Words& w, Start s, Data d, int threads, uint64_t memory)
+  Run(const Words& w, Start s, std::optional<Data> d, int threads, uint64_t memory)
       : words(w), start(std::move(s)), data(std::move(d)), pool(threads), ledger(memory) {}
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
   train::DataOrder order() const {
     const TrainingWords& t = words.training;
-    return {data.training, {.window = window, .shuffle = !t.no_shuffle, .seed = t.seed}};
+    return {data->training, {.window = window, .shuffle = !t.no_shuffle, .seed = t.seed}};
   }
 };
 
-void make_plan(Run& run, train::OptimizerKind optimizer) {
-  TrainingPlan& plan = run.plan;
-  count_parameters(*run.parameters, optimizer, plan);
-  count_data(run.data.training, run.data.held_out ? &*run.data.held_out : nullptr, plan);
-  count_steps(run.words.training, run.order(), run.shape, plan);
-}
-
-/// The graph, with layers computed twice where that is asked for or memory is short.
-Status make_graph(Run& run) {
-  const std::string& wish = run.words.training.checkpointing;
-  const int64_t most = run.plan.step_tokens / run.shape.batches;
-  const uint64_t limit =
-      std::min(run.ledger.limit(), available_memory_bytes() > 0 ? available_memory_bytes() : UINT64_MAX);
-  for (const auto mode : {train::Checkpointing::none, train::Checkpointing::layers}) {
-    const bool layers = mode == train::Checkpointing::layers;
-    if (layers ? wish == "none" : wish == "layers") continue;
-    KL_ASSIGN(run.graph, train::Graph::create(run.start.spec.program, *run.parameters,
-                                              {.parallel = run.pool.parallel(), .checkpointing = mode}, run.ledger));
-    run.plan.activations = run.graph->activation_bytes(most, most);
-    run.plan.recompute = layers;
-    if (layers || run.plan.bytes() - run.plan.weights <= limit) break;  // weights are there already
-  }
-  return run.ledger.reserve(MemoryUse::other, run.plan.optimizer);
+PlannedModel planned(Run& run) {
+  return {.program = &run.start.spec.program,
+          .parameters = {.parallel = run.pool.parallel()},
+          .stored = train::stored_in(*run.start.checkpoint),
+          .sequence = run.window};
 }
 
 /// Seconds for the first batch, the second time it is walked. The gradients it adds are zeros.
@@ -228,23 +182,53 @@ Result<double> time_batch(Run& run) {
   return seconds;
 }
 
-Status prepare(Run& run) {
+/// Settles what the run is and what it takes; no weight is read.
+Result<train::Checkpointing> make_plan(Run& run) {
   const TrainingWords& t = run.words.training;
-  run.window = window_of(run.words, run.start, run.data.training);
   run.shape.batches = t.accumulate;
   if (t.no_pack) run.shape.batch.sequences = t.batch;
-  else run.shape.batch.tokens = t.batch * run.window;
-  KL_ASSIGN(const train::OptimizerOptions optimizer, optimizer_of(t));
-  if (run.start.random) {
-    KL_ASSIGN(run.parameters, train::Parameters::random(run.start.spec.program, t.seed, run.ledger));
+  if (run.data) {
+    run.window = window_of(run.words, run.start, run.data->training);
+    if (!t.no_pack) run.shape.batch.tokens = t.batch * run.window;
+    count_data(run.data->training, run.data->held_out ? &*run.data->held_out : nullptr, run.plan);
+    count_steps(t, run.order(), run.shape, run.plan);
   } else {
-    KL_ASSIGN(run.parameters, train::Parameters::load(*run.start.checkpoint, run.start.spec.program, {}, run.ledger));
+    run.window = t.sequence > 0 ? t.sequence : usual_window(run.start);
+    if (!t.no_pack) run.shape.batch.tokens = t.batch * run.window;
+    assume_steps(t, run.window, run.shape, run.plan);
   }
-  make_plan(run, optimizer.kind);
-  KL_TRY(make_graph(run));
-  KL_ASSIGN(run.plan.batch_seconds, time_batch(run));
-  run.objective.emplace(train::passes_of(*run.graph), run.order(), run.shape);
-  if (run.data.held_out) run.objective->hold_out({*run.data.held_out, {.window = run.window, .shuffle = false}});
+  if (!run.words.teacher.model.empty()) {
+    KL_ASSIGN(run.teacher,
+              Teacher::open(run.words.teacher, run.start.spec, run.start.tokenizer ? &*run.start.tokenizer : nullptr));
+    KL_TRY(run.teacher->count(run.pool.parallel(), run.plan.step_tokens / run.shape.batches, run.plan));
+  }
+  return plan_memory(planned(run), t, run.shape, run.ledger.limit(), run.plan);
+}
+
+Status prepare(Run& run, train::Checkpointing checkpointing, train::Collective& collective) {
+  KL_TRY(check_memory(run.plan, run.ledger.limit()));
+  const ProgramStorage& program = run.start.spec.program;
+  if (run.start.random) {
+    KL_ASSIGN(run.parameters, train::Parameters::random(program, run.words.training.seed, run.ledger));
+  } else {
+    KL_ASSIGN(run.parameters, train::Parameters::load(*run.start.checkpoint, program, {}, run.ledger));
+  }
+  KL_TRY(run.ledger.reserve(MemoryUse::other, run.plan.optimizer));
+  if (run.teacher) KL_TRY(run.teacher->load(run.pool.parallel(), run.ledger));
+  KL_ASSIGN(run.graph,
+            train::Graph::create(program, *run.parameters,
+                                 {.parallel = run.pool.parallel(), .checkpointing = checkpointing}, run.ledger));
+  KL_ASSIGN(const double seconds, time_batch(run));
+  run.plan.seconds = seconds * static_cast<double>(run.plan.batches);
+  run.plan.seconds_by = "the first batch";
+  run.objective.emplace(run.teacher ? run.teacher->passes(*run.graph) : train::passes_of(*run.graph), run.order(),
+                        run.shape);
+  if (collective.size() > 1) {
+    run.exchange.emplace(*run.parameters, collective);
+    run.graph->on_gradient([exchange = &*run.exchange](ParamId p) { exchange->ready(p); });
+    run.objective->share(*run.exchange);
+  }
+  if (run.data->held_out) run.objective->hold_out({*run.data->held_out, {.window = run.window, .shuffle = false}});
   return ok_status();
 }
 
@@ -256,7 +240,7 @@ Status save(const Run& run) {
 
 std::vector<std::string> prompts_of(const Run& run) {
   if (!run.start.tokenizer || !run.words.training.prompts.empty()) return run.words.training.prompts;
-  const auto ids = (run.data.held_out ? *run.data.held_out : run.data.training).ids(0);
+  const auto ids = (run.data->held_out ? *run.data->held_out : run.data->training).ids(0);
   return {run.start.tokenizer->decode(ids.first(std::min(kPromptTokens, ids.size())))};
 }
 
@@ -306,32 +290,50 @@ Status train_model(const CLI::App& app, const Words& words) {
   if (words.model.empty())
     return Status(Code::invalid_argument,
                   "no MODEL: a Hugging Face directory, a config.json, or a preset of `kinglet synth --list`");
+  KL_ASSIGN(const std::unique_ptr<train::Collective> collective, cluster::join());
+  const bool first = collective->rank() == 0;
   if (!t.plan) KL_TRY(check_out_folder(t));
   KL_ASSIGN(const uint64_t memory, memory_limit(words.common));
   KL_ASSIGN(Start start, open_start(words));
-  KL_ASSIGN(Data data, load_data(words, start));
-  Run run(words, std::move(start), std::move(data),
-          words.common.threads > 0 ? words.common.threads : ThreadPool::available(), memory);
-  KL_TRY(prepare(run));
-  print_plan(words.common, t, run.plan);
-  if (t.plan) return ok_status();
+  start.speaks = first;
+  std::optional<Data> data;
+  if (!t.plan || !words.data.empty()) {
+    KL_ASSIGN(data, load_data(words, start));
+  }
+  Run run(
+      words, std::move(start), std::move(data),
+      words.common.threads > 0 ? words.common.threads : std::max(1, ThreadPool::available() / cluster::launched_here()),
+      memory);
+  KL_ASSIGN(const train::Checkpointing checkpointing, make_plan(run));
+  if (t.plan) {
+    KL_TRY(plan_time(planned(run), run.shape, run.plan));
+    if (first) print_plan(words.common, t, run.plan);
+    collective->leave();
+    return check_memory(run.plan, memory);
+  }
+  KL_TRY(prepare(run, checkpointing, *collective));
+  if (first) print_plan(words.common, t, run.plan);
   Json course = course_of(t, run.plan.steps);
   course["data"] = {{"samples", run.plan.samples}, {"tokens", run.plan.tokens}};
   course["parameters"] = run.plan.parameters;
+  if (run.teacher) course["teacher"] = run.teacher->course();
   const TrainingTask task{.app = &app,
                           .words = &t,
                           .objective = &*run.objective,
                           .tensors = train::trained_tensors(*run.parameters, tensor_options_of(t)),
                           .course = std::move(course),
                           .plan = run.plan,
-                          .parallel = run.pool.parallel()};
+                          .parallel = run.pool.parallel(),
+                          .collective = collective->size() > 1 ? collective.get() : nullptr};
   std::vector<std::string> before;
-  if (!t.resume && run.start.tokenizer) {
+  if (first && !t.resume && run.start.tokenizer) {
     KL_TRY(save(run));  // finds out now whether the folder can be written, and not after hours
     before = sample(run, prompts_of(run));
   }
   KL_ASSIGN(const TrainingOutcome outcome, run_training(task));
-  return finish(run, task, outcome, before);
+  if (first) KL_TRY(finish(run, task, outcome, before));
+  collective->leave();
+  return ok_status();
 }
 
 }  // namespace
@@ -359,13 +361,17 @@ Action setup_train(CLI::App& app) {
   app.add_option("--gguf", words->gguf, "also write the model as this GGUF file");
   app.add_flag("--strict", words->strict, "stop at the first row that cannot be used, in place of counting it");
   add_training(app, words->training);
+  add_teacher(app, words->teacher);
   add_common(app, words->common);
   app.footer(
       "Examples:\n"
       "  kinglet train ./my-model --data text.jsonl.gz --held-out-share 0.05 --steps 1000 --out ./trained\n"
       "  kinglet train llama-3.2-1b --set num_hidden_layers=4 --set hidden_size=256 --tokenizer ./tok --data book.txt "
       "--out ./small\n"
-      "  kinglet train ./my-model --config trained/settings.toml --resume");
+      "  kinglet train ./my-model --config trained/settings.toml --resume\n"
+      "  mpirun -n 2 kinglet train ./my-model --data text.jsonl --steps 1000 --out ./trained     (where it is built "
+      "with "
+      "Open MPI)");
   return [words, &app] {
     KL_TRY(apply_config(app, words->training.config));
     return train_model(app, *words);

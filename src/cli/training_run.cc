@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "formats/json.h"
 #include "host/error.h"
@@ -18,14 +19,6 @@
 
 namespace kinglet::cli {
 namespace {
-
-constexpr uint64_t kProgramBytes = uint64_t{24} << 20;  // code, libraries, stacks
-
-std::string duration_text(double seconds) {
-  if (seconds < 90) return fmt::format("{:.0f} seconds", seconds);
-  if (seconds < 5400) return fmt::format("{:.0f} minutes", seconds / 60);
-  return fmt::format("{:.1f} hours", seconds / 3600);
-}
 
 /// The files that a run writes as it goes, and its bar. A file that cannot be written is told of once and left; the run goes on.
 class Watcher {
@@ -80,6 +73,23 @@ class Watcher {
   bool log_warned_ = false, events_warned_ = false;
 };
 
+/// Processes that train one model have the same gradients, bit for bit, or their weights drift apart.
+Status check_agreement(const TrainingTask& task, const train::StepRecord& r) {
+  if (task.collective == nullptr) return ok_status();
+  double sum = r.gradient_norm;
+  KL_TRY(task.collective->sum({&sum, 1}));
+  const double mean = sum / task.collective->size();
+  if (std::abs(mean - r.gradient_norm) <= 1e-9 * mean) return ok_status();
+  return error(Code::internal, "step {}: the processes' gradients differ", r.step);
+}
+
+/// The same answer for every process: they stop at one step.
+bool anyone_interrupted(const TrainingTask& task) {
+  double asked = InterruptScope::requested() ? 1 : 0;
+  if (task.collective != nullptr && !task.collective->sum({&asked, 1}).ok()) return true;
+  return asked > 0;
+}
+
 std::vector<std::pair<std::string, std::string>> figures_of(const TrainingTask& task, const TrainingOutcome& o) {
   const TrainingPlan& p = task.plan;
   std::vector<std::pair<std::string, std::string>> out{
@@ -101,81 +111,6 @@ std::vector<std::pair<std::string, std::string>> figures_of(const TrainingTask& 
 std::string checkpoint_path(const TrainingWords& words) { return join_path(words.out, "checkpoint.safetensors"); }
 std::string log_path(const TrainingWords& words) {
   return words.log.empty() ? join_path(words.out, "log.jsonl") : words.log;
-}
-
-uint64_t TrainingPlan::bytes() const { return weights + gradients + optimizer + activations + data + kProgramBytes; }
-
-Json to_json(const TrainingPlan& p) {
-  Json out{{"parameters", p.parameters},
-           {"trained", p.trained},
-           {"samples", p.samples},
-           {"tokens", p.tokens},
-           {"held_out_tokens", p.held_out_tokens},
-           {"steps", p.steps},
-           {"tokens_per_step", p.step_tokens},
-           {"bytes",
-            {{"weights", p.weights},
-             {"gradients", p.gradients},
-             {"optimizer", p.optimizer},
-             {"activations", p.activations},
-             {"data", p.data},
-             {"peak", p.bytes()}}},
-           {"recompute_layers", p.recompute}};
-  if (p.batch_seconds) out["hours"] = *p.batch_seconds * static_cast<double>(p.batches) / 3600;
-  return out;
-}
-
-std::string text_of(const TrainingPlan& p) {
-  std::string out = fmt::format("model   {} parameters, {} of them trained\n", p.parameters, p.trained);
-  out += fmt::format("data    {} tokens in {} samples{}\n", p.tokens, p.samples,
-                     p.held_out_tokens > 0 ? fmt::format(", {} tokens held out", p.held_out_tokens) : "");
-  out += fmt::format("run     {} steps of at most {} tokens\n", p.steps, p.step_tokens);
-  out += fmt::format("memory  {}: weights {}, gradients {}, optimizer {}, activations {}{}, data {}\n",
-                     format_bytes(p.bytes()), format_bytes(p.weights), format_bytes(p.gradients),
-                     format_bytes(p.optimizer), format_bytes(p.activations),
-                     p.recompute ? " (layers computed twice)" : "", format_bytes(p.data));
-  if (p.batch_seconds)
-    out += fmt::format("time    about {}, by the first batch\n",
-                       duration_text(*p.batch_seconds * static_cast<double>(p.batches)));
-  return out;
-}
-
-void count_parameters(const train::Parameters& parameters, train::OptimizerKind optimizer, TrainingPlan& plan) {
-  for (const train::Parameter& p : parameters.all()) {
-    plan.parameters += p.count();
-    plan.weights += p.values.empty() ? p.row_bytes * static_cast<uint64_t>(p.shape.rows()) : p.values.size_bytes();
-    if (!p.trained()) continue;
-    plan.trained += p.count();
-    plan.gradients += p.gradient.size_bytes();
-    plan.optimizer += train::optimizer_state_bytes(optimizer, p.shape);
-  }
-}
-
-void count_data(const train::Dataset& training, const train::Dataset* held_out, TrainingPlan& plan) {
-  plan.samples = static_cast<int64_t>(training.size());
-  plan.tokens = training.tokens();
-  plan.held_out_tokens = held_out != nullptr ? held_out->tokens() : 0;
-  plan.data = static_cast<uint64_t>(plan.tokens + plan.held_out_tokens) * 8;
-}
-
-void count_steps(const TrainingWords& words, train::DataOrder order, const train::StepShape& shape,
-                 TrainingPlan& plan) {
-  const auto epochs = [&] { return words.epochs * static_cast<double>(train::steps_of_epoch(order, 0, shape)); };
-  plan.steps = words.steps > 0 ? words.steps : std::max<int64_t>(1, static_cast<int64_t>(epochs() + 0.5));
-  plan.batches = plan.steps * shape.batches;
-  int64_t most = 0;
-  for (train::DataCursor cursor; cursor.next < order.epoch_size(0);) {
-    int64_t tokens = 0;
-    for (const train::Window& w : order.next(cursor, shape.batch)) tokens += w.length;
-    most = std::max(most, tokens);
-  }
-  plan.step_tokens = most * shape.batches;
-}
-
-void print_plan(const CommonOptions& common, const TrainingWords& words, const TrainingPlan& plan) {
-  if (common.json && words.plan) fmt::print("{}\n", to_json(plan).dump());
-  else if (!common.json) fmt::print("{}", text_of(plan));
-  std::fflush(stdout);
 }
 
 Status check_out_folder(const TrainingWords& words) {
@@ -202,6 +137,7 @@ Result<TrainingOutcome> run_training(const TrainingTask& task) {
       .clip = words.clip,
       .evaluate_every = words.evaluate_every > 0 ? words.evaluate_every : std::max<int64_t>(1, task.plan.steps / 10),
       .checkpoint = checkpoint_path(words),
+      .saves = task.first(),
       .checkpoint_every = words.checkpoint_every,
       .most_loss_rise = words.most_rise,
       .settings = task.course,
@@ -210,20 +146,27 @@ Result<TrainingOutcome> run_training(const TrainingTask& task) {
   KL_ASSIGN(const train::OptimizerOptions optimizer, optimizer_of(words));
   KL_ASSIGN(train::Trainer trainer, train::Trainer::create(options, optimizer, task.tensors, *task.objective));
   if (words.resume) KL_TRY(trainer.resume());
-  KL_TRY(write_file(join_path(words.out, "settings.toml"), settings_text(*task.app)));
-  KL_ASSIGN(Watcher watcher, Watcher::create(task, trainer.steps_done()));
+  std::optional<Watcher> watcher;
+  if (task.first()) {
+    KL_TRY(write_file(join_path(words.out, "settings.toml"), settings_text(*task.app)));
+    KL_ASSIGN(watcher, Watcher::create(task, trainer.steps_done()));
+  }
   const InterruptScope interrupts;
   const train::TrainerEvents events{
-      .step = [&](const train::StepRecord& r) { return watcher.show(r), ok_status(); },
+      .step =
+          [&](const train::StepRecord& r) {
+            if (watcher) watcher->show(r);
+            return check_agreement(task, r);
+          },
       .checkpoint_failed =
           [](const Status& s) {
             fmt::print(stderr, "\nkinglet: {}; training goes on, and the last good checkpoint stays\n", s.text());
           },
-      .interrupted = [] { return InterruptScope::requested(); }};
+      .interrupted = [&] { return anyone_interrupted(task); }};
   const Status status = trainer.run(events);
   if (status.code() == Code::cancelled) return error(Code::cancelled, "{}; --resume goes on", status.text());
   if (!status.ok()) return status;
-  return watcher.outcome();
+  return watcher ? watcher->outcome() : TrainingOutcome{};
 }
 
 Status write_report(const TrainingTask& task, const std::string& title, const TrainingOutcome& outcome,

@@ -1,4 +1,4 @@
-// kinglet tune MODEL DATA: an adapter that learns answers.
+// kinglet tune MODEL DATA: an adapter, or the whole model, learns answers.
 #include <fmt/format.h>
 
 #include <memory>
@@ -12,12 +12,16 @@ namespace {
 Status tune(const CLI::App& app, const TuningWords& words) {
   KL_ASSIGN(const std::unique_ptr<TuningRun> tuning, TuningRun::open(words, train::DataGoal::samples));
   KL_TRY(tuning->make_plan(1));
-  print_plan(words.common, words.training, tuning->plan);
   if (words.training.plan) return ok_status();
-  train::LanguageModeling objective(train::passes_of(*tuning->graph), tuning->order(1), tuning->shape);
+  KL_TRY(tuning->load());
+  train::LanguageModeling objective(
+      tuning->teacher ? tuning->teacher->passes(*tuning->graph) : train::passes_of(*tuning->graph), tuning->order(1),
+      tuning->shape);
   if (tuning->held_out)
     objective.hold_out({*tuning->held_out, {.window = words.max_length, .shuffle = false, .seed = 0, .group = 1}});
-  KL_ASSIGN(const TrainingOutcome outcome, tuning->run(app, objective, {{"method", words.base}}));
+  Json course{{"method", words.base}};
+  if (tuning->teacher) course["teacher"] = tuning->teacher->course();
+  KL_ASSIGN(const TrainingOutcome outcome, tuning->run(app, objective, std::move(course)));
   KL_TRY(tuning->save(app, objective, outcome, fmt::format("kinglet tune {}", words.model)));
   if (words.common.json) {
     Json json{{"out", words.training.out}, {"steps", tuning->plan.steps}, {"first_loss", outcome.first_loss},
@@ -37,14 +41,20 @@ Status tune(const CLI::App& app, const TuningWords& words) {
 
 Action setup_tune(CLI::App& app) {
   auto words = std::make_shared<TuningWords>();
-  app.add_option("--method", words->base, "lora (frozen weights as f32), qlora (frozen weights as the file has them)")
+  app.add_option(
+         "--method", words->base,
+         "lora, dora (lora with a magnitude for each row), qlora (lora beside weights as the file has them), or "
+         "full: every weight is trained, and a whole model written (--lr 2e-5 is usual)")
       ->capture_default_str()
-      ->check(CLI::IsMember({"lora", "qlora"}));
+      ->check(CLI::IsMember({"full", "lora", "qlora", "dora"}));
   add_tuning(app, *words);
+  add_teacher(app, words->teacher);
   app.footer(
       "Examples:\n"
       "  kinglet tune qwen2.5-coder-0.5b chats.jsonl --method qlora --epochs 2 --out ./tuned\n"
-      "  kinglet run qwen2.5-coder-0.5b --adapter ./tuned \"Hello\"");
+      "  kinglet run qwen2.5-coder-0.5b --adapter ./tuned \"Hello\"\n"
+      "  kinglet tune phi-4 --method qlora --max-length 512 --batch 1 --plan     (a published shape: what it would "
+      "take)");
   return [words, &app] {
     KL_TRY(apply_config(app, words->training.config));
     return tune(app, *words);

@@ -18,8 +18,10 @@ struct ConvertOptions {
   std::optional<DType> type;  ///< of the weights (norms and biases of a GGUF stay f32); nothing: each keeps its own
   std::string name;           ///< general.name; empty: the source's, else its folder's name
   Progress progress;
-  /// Added to the weights: W + scale B A. It was read for the source (arch/adapter.h).
+  /// Added to the weights: W + scale B A, with DoRA times its gains. It was read for the source (arch/adapter.h).
   const Adapter* adapter = nullptr;
+  /// What a parameter has in place of the source's tensor, in the source's own layout; nothing: that tensor.
+  std::function<std::optional<TensorView>(const ParamInfo& param)> replaced = {};
 };
 
 /// Writes `source` as a GGUF at `path`. Errors: unsupported (the architecture, its tokenizer, tensors that the

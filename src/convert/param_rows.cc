@@ -26,7 +26,7 @@ int64_t ParamRows::source_row(int64_t row) const {
   return head_rows_ == 0 ? row : kinglet::source_row(row, head_rows_, order_);
 }
 
-/// values (K) += scale B[row] A.
+/// values (K) += scale B[row] A, and then DoRA's gain.
 void ParamRows::add_product(int64_t row, std::vector<float>& values) const {
   const size_t K = values.size();
   for (int64_t r = 0; r < pair_->R; ++r) {
@@ -34,6 +34,8 @@ void ParamRows::add_product(int64_t row, std::vector<float>& values) const {
     const float* a = pair_->a.data() + static_cast<size_t>(r) * K;
     for (size_t k = 0; k < K; ++k) values[k] += factor * a[k];
   }
+  if (!pair_->is_dora()) return;
+  for (float& v : values) v *= pair_->gain[static_cast<size_t>(row)];
 }
 
 Status ParamRows::write(DType type, const std::function<Status(std::span<const std::byte>)>& sink) const {
@@ -77,6 +79,8 @@ Status ParamRows::write(DType type, const std::function<Status(std::span<const s
 Result<ParamRows> open_rows(const Checkpoint& source, const ModelSpec& spec, const ParamInfo& param, Layout to,
                             const ConvertOptions& options) {
   KL_ASSIGN(ParamRows rows, ParamRows::open(source, param, to));
+  if (options.replaced)
+    if (const auto tensor = options.replaced(param)) rows.replace(*tensor);
   if (options.adapter == nullptr) return rows;
   for (const LoraPair& pair : options.adapter->pairs)
     if (&spec.program.params[static_cast<size_t>(pair.base)] == &param) rows.add(pair);

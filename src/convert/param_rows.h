@@ -24,7 +24,9 @@ class ParamRows {
   /// A tensor that both formats store alike.
   static ParamRows plain(const TensorView& tensor);
 
-  /// From now on the rows are those of W + scale B A. `pair` must outlive it, and be made for this parameter.
+  /// From now on the rows are read from here; the shape is the same.
+  void replace(const TensorView& tensor) { tensor_ = tensor; }
+  /// From now on the rows are those of W + scale B A, with DoRA times its gains. `pair` must outlive it, and be made for this parameter.
   void add(const LoraPair& pair) { pair_ = &pair; }
 
   DType source_type() const { return tensor_.dtype; }

@@ -26,6 +26,7 @@ Status fill_vector(const ParamInfo& info, const TensorView& tensor, bool from_hf
 }
 
 ParamData adapter_values(const ParamInfo& p) {
+  if (p.shape.rank == 1) return {.dtype = DType::f32, .rows = std::as_bytes(p.values).data()};
   const size_t row_bytes = static_cast<size_t>(p.shape[1]) * sizeof(float);
   return {.dtype = DType::f32,
           .rows = std::as_bytes(p.values).data(),

@@ -67,6 +67,8 @@ void elementwise_row(const Walker& w, const Step& s, int64_t i) {
       return k.add(a, b, n, out);
     case Op::scale:
       return k.scale(a, s.attr.factor, n, out);
+    case Op::gain:
+      return k.gain(a, w.values(s.weight), s.bias == kNone ? nullptr : w.values(s.bias), n, out);
     case Op::softcap:
       return k.softcap(a, s.attr.softcap, n, out);
     case Op::embed:

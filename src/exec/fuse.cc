@@ -52,6 +52,7 @@ class Fuser {
       case Op::gelu_mul:
       case Op::add:
       case Op::scale:
+      case Op::gain:
       case Op::softcap:
         return LaunchKind::elementwise;
       case Op::select:

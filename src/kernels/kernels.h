@@ -139,7 +139,8 @@ struct KernelTable {
   void (*gelu_mul)(const float* gate, const float* up, int64_t n, float* out);  ///< erf form
   void (*add)(const float* a, const float* b, int64_t n, float* out);
   void (*scale)(const float* x, float factor, int64_t n, float* out);
-  void (*softcap)(const float* x, float cap, int64_t n, float* out);  ///< cap * tanh(x / cap)
+  void (*gain)(const float* x, const float* weight, const float* bias, int64_t n, float* out);  ///< bias may be null
+  void (*softcap)(const float* x, float cap, int64_t n, float* out);                            ///< cap * tanh(x / cap)
 
   /// Stores the key and value of one token for all heads: k and v are (G, D) f32, slot = position % kPageTokens. What is
   /// beyond f16 or bf16 becomes its largest value: one infinity would turn every later answer to NaN. i8 rounds to nearest even.

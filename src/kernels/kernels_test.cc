@@ -28,7 +28,7 @@ TEST(Kernels, EveryRowHasEveryVectorKernel) {
     for (int i = 0; i < rows.count; ++i) {
       const KernelTable& t = *rows.rows[i];
       EXPECT_TRUE(t.rms_norm && t.layer_norm && t.rope_half && t.rope_interleaved && t.silu_mul && t.gelu_tanh_mul &&
-                  t.gelu_mul && t.add && t.scale && t.softcap && t.kv_store && t.attention_split &&
+                  t.gelu_mul && t.add && t.scale && t.gain && t.softcap && t.kv_store && t.attention_split &&
                   t.attention_scratch_bytes && t.attention_merge && t.attention_finish)
           << t.name;
     }

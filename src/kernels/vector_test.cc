@@ -179,6 +179,20 @@ TEST_P(VectorKernels, Softcap) {
   }
 }
 
+TEST_P(VectorKernels, Gain) {
+  for (const int64_t n : kLengths) {
+    const auto x = random_values(n, 9), weight = random_values(n, 10), bias = random_values(n, 11);
+    std::vector<float> out(x.size() + 1, 77.0f), in_place = x;
+    table().gain(x.data(), weight.data(), bias.data(), n, out.data());
+    table().gain(in_place.data(), weight.data(), nullptr, n, in_place.data());
+    for (size_t i = 0; i < x.size(); ++i) {
+      EXPECT_EQ(out[i], x[i] * weight[i] + bias[i]);
+      EXPECT_EQ(in_place[i], x[i] * weight[i]);
+    }
+    EXPECT_EQ(out.back(), 77.0f);
+  }
+}
+
 TEST_P(VectorKernels, AddAndScale) {
   for (const int64_t n : kLengths) {
     const auto a = random_values(n, 9), b = random_values(n, 10);

@@ -121,6 +121,10 @@ class Validator {
       case Op::add:
       case Op::scale:
         return same_width(step);
+      case Op::gain:
+        KL_TRY(same_width(step));
+        KL_TRY(param(step, step.weight, width(step.out), -1));
+        return step.bias == kNone ? ok_status() : param(step, step.bias, width(step.out), -1);
       case Op::softcap:
         if (!(a.softcap > 0)) return fail(step, "softcap must be positive");
         return same_width(step);

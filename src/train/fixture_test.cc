@@ -11,6 +11,7 @@
 #include "arch/testing.h"
 #include "host/threads.h"
 #include "kernels/kernels.h"
+#include "kernels/testing.h"
 #include "train/graph.h"
 
 namespace kinglet::train {
@@ -230,6 +231,31 @@ TEST(PreferenceGradients, ArePefts) {
   EXPECT_NEAR(log_probs[1], want("policy_rejected_logp"), 1e-4);
   EXPECT_NEAR(*loss, want("loss"), 1e-5);
   EXPECT_LE(policy.worst_gradient(*golden, peft_name), 1e-4);
+}
+
+// Distillation: the qwen2.5 fixture teaches the llama-3.2 fixture.
+TEST(DistillationGradients, AreTorchs) {
+  if (!std::filesystem::exists(kFixtures)) GTEST_SKIP() << "shared fixtures are absent: " << kFixtures;
+  auto golden = safetensors::File::open(kFixtures + "distil-qwen2.5-to-llama-3.2/golden.safetensors");
+  ASSERT_TRUE(golden.ok());
+  Batch batch = batch_of(*golden);
+  std::fill(batch.targets.begin(), batch.targets.end(), 0);  // every position counts, whatever comes next
+  ThreadPool pool(2);
+  for (const std::string& kernels : kernel_names()) {
+    if (find_kernels(kernels.c_str()) == nullptr) continue;
+    Model teacher, student;
+    teacher.open("qwen2.5");
+    teacher.make_graph(Trained::none, {.parallel = pool.parallel(), .kernels = kernels});
+    student.open("llama-3.2");
+    student.make_graph(Trained::all, {.parallel = pool.parallel(), .kernels = kernels});
+    const auto lesson = teacher.graph->teach(batch);
+    ASSERT_TRUE(lesson.ok()) << lesson.status().text();
+    const auto positions = static_cast<double>(batch.size());
+    const auto loss = student.graph->backward_distilled(batch, {.temperature = 2, .weight = 1 / positions}, *lesson);
+    ASSERT_TRUE(loss.ok()) << loss.status().text();
+    EXPECT_NEAR(4 * loss->divergence / positions, floats(*golden->find("loss"))[0], 1e-5);
+    EXPECT_LE(student.worst_gradient(*golden, plain_name), 1e-4) << kernels;
+  }
 }
 
 }  // namespace

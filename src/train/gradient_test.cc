@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "arch/adapter.h"
 #include "host/threads.h"
 #include "kernels/kernels.h"
 #include "kernels/testing.h"
@@ -23,8 +24,10 @@ double activation(Op op, double x) {
 /// The program in double: slots are (rows, width), written whole.
 class DoubleWalk {
  public:
-  DoubleWalk(const Program& program, const std::vector<Values>& params, const Batch& batch)
-      : p_(program), params_(params), batch_(batch) {
+  /// `divisors`: of each parameter, what a gain divides it by; empty: nothing.
+  DoubleWalk(const Program& program, const std::vector<Values>& params, const std::vector<Values>& divisors,
+             const Batch& batch)
+      : p_(program), params_(params), divisors_(divisors), batch_(batch) {
     for (size_t i = 0; i < batch.targets.size(); ++i)
       if (batch.targets[i] != kIgnore) outputs_.push_back(i);
     slots_.resize(program.slots.size());
@@ -101,6 +104,13 @@ class DoubleWalk {
       case Op::scale:
         for (int64_t c = 0; c < n; ++c) at(s.out, r, c) = at(s.in[0], r, c) * s.attr.factor;
         return;
+      case Op::gain:
+        for (int64_t c = 0; c < n; ++c) {
+          const Values& divisor = divisors_[static_cast<size_t>(s.weight)];
+          const double weight = param(s.weight, c) / (divisor.empty() ? 1 : divisor[static_cast<size_t>(c)]);
+          at(s.out, r, c) = at(s.in[0], r, c) * weight + param(s.bias, c);
+        }
+        return;
       case Op::softcap:
         for (int64_t c = 0; c < n; ++c)
           at(s.out, r, c) = s.attr.softcap * std::tanh(at(s.in[0], r, c) / s.attr.softcap);
@@ -170,6 +180,7 @@ class DoubleWalk {
 
   const Program& p_;
   const std::vector<Values>& params_;
+  const std::vector<Values>& divisors_;
   const Batch& batch_;
   std::vector<size_t> outputs_;
   std::vector<Values> slots_;
@@ -257,6 +268,28 @@ Batch test_batch() {
   return make_batch(samples);
 }
 
+/// Lengths of the rows of W + scale B A, for the magnitudes of DoRA.
+std::vector<Values> row_norms(const ProgramStorage& program, const std::vector<Values>& values) {
+  std::vector<Values> out(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const AdaptedRows& rows = program.params[i].norms;
+    if (rows.base == kNone) continue;
+    const Values &w = values[static_cast<size_t>(rows.base)], &a = values[static_cast<size_t>(rows.a)],
+                 &b = values[static_cast<size_t>(rows.b)];
+    const size_t N = values[i].size(), K = w.size() / N, R = a.size() / K;
+    for (size_t n = 0; n < N; ++n) {
+      double squares = 0;
+      for (size_t k = 0; k < K; ++k) {
+        double sum = w[n * K + k];
+        for (size_t r = 0; r < R; ++r) sum += double{rows.scale} * b[n * R + r] * a[r * K + k];
+        squares += sum * sum;
+      }
+      out[i].push_back(std::sqrt(squares));
+    }
+  }
+  return out;
+}
+
 /// The derivative of every parameter along a random direction, in double, against the walk's.
 void check_gradients(const ProgramStorage& program, const std::string& kernels) {
   ASSERT_TRUE(validate(program.view()).ok()) << validate(program.view()).text();
@@ -272,6 +305,7 @@ void check_gradients(const ProgramStorage& program, const std::string& kernels) 
     for (float& x : p.values) x = (p.decay || x == 0 ? 0.0f : 1.0f) + deviation * normal(random);
     values.emplace_back(p.values.begin(), p.values.end());
   }
+  const std::vector<Values> norms = row_norms(program, values);  // constants of a step
   // One random direction for each parameter, and the derivative along it.
   std::vector<Values> directions;
   std::vector<double> want;
@@ -283,11 +317,11 @@ void check_gradients(const ProgramStorage& program, const std::string& kernels) 
     for (int sign : {0, 1}) {
       auto moved = values;
       for (size_t j = 0; j < along.size(); ++j) moved[i][j] += (sign == 0 ? -kStep : kStep) * along[j];
-      ends[sign] = DoubleWalk(program.view(), moved, batch).loss();
+      ends[sign] = DoubleWalk(program.view(), moved, norms, batch).loss();
     }
     want.push_back((ends[1] - ends[0]) / (2 * kStep));
   }
-  const double want_loss = DoubleWalk(program.view(), values, batch).loss();
+  const double want_loss = DoubleWalk(program.view(), values, norms, batch).loss();
   ThreadPool pool(2);
   for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::layers}) {
     auto graph =
@@ -409,6 +443,33 @@ TEST_P(OperatorGradients, SharedParametersAddUp) {
   w.layer = kNone;
   w.p.hidden = w.norm(w.step(Op::select, {x}, kC));
   w.p.logits = w.step(Op::linear, {w.p.hidden}, kV, {}, 0);  // the embedding
+  check_gradients(w.p, GetParam());
+}
+
+// DoRA on a weight with a bias and on one without, where the gain is in place, and where its input has another reader.
+TEST_P(OperatorGradients, MagnitudesAndGains) {
+  Writer w;
+  SlotId x = w.embed(kV, kC);
+  w.layer = 0;
+  x = w.step(Op::add, {x, w.linear(x, kC, true)}, kC);
+  w.layer = 1;
+  x = w.norm(w.linear(x, 2 * kC));
+  const ParamId plain = w.param({2 * kC}, ParamKind::norm);
+  x = w.step(Op::add, {w.step(Op::gain, {x}, 2 * kC, {}, plain, w.param({2 * kC}, ParamKind::bias)), x}, 2 * kC);
+  w.finish(w.linear(x, kC), kV);
+  Adapter adapter;
+  for (const Step& s : w.p.steps) {
+    if (s.op != Op::linear || s.layer == kNone) continue;
+    const Shape shape = w.p.params[static_cast<size_t>(s.weight)].shape;
+    const auto values = [](int64_t n) { return std::vector<float>(static_cast<size_t>(n), 0.1f); };
+    adapter.pairs.push_back({.base = s.weight,
+                             .R = 3,
+                             .scale = 0.7f,
+                             .a = values(3 * shape[1]),
+                             .b = values(shape[0] * 3),
+                             .magnitude = values(shape[0])});
+  }
+  ASSERT_TRUE(apply_adapter(w.p, adapter, AdapterUse::train).ok());
   check_gradients(w.p, GetParam());
 }
 

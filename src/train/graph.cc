@@ -1,22 +1,14 @@
 #include "train/graph.h"
 
 #include <cmath>
+#include <map>
+#include <optional>
 
 #include "host/error.h"
 #include "train/walk.h"
 
 namespace kinglet::train {
 namespace {
-
-// Floats of logits that are held at once.
-constexpr int64_t kHeadFloats = int64_t{24} << 20;
-constexpr int64_t kMostHeadRows = 512;
-
-/// Rows of a chunk of the head, all of about one size.
-int64_t head_rows(int64_t outputs, int64_t V) {
-  const int64_t most = std::clamp<int64_t>(kHeadFloats / V, 16, kMostHeadRows);
-  return outputs == 0 ? 0 : ceil_div(outputs, ceil_div(outputs, most));
-}
 
 Status check(const Program& program, const Batch& batch) {
   const int64_t T = batch.size();
@@ -57,12 +49,9 @@ struct Graph::Impl {
   Tape tapes[2];  ///< forward only; with backward
   Placement placements[2];
   Extents placed[2];
-  Block arena;
+  Block arena, distillation;
   Ledger* ledger = nullptr;
 
-  Extents extents_of(int64_t T, int64_t R) const {
-    return {T, R, head_rows(R, tools.program.slots[static_cast<size_t>(tools.program.logits)].width)};
-  }
   Status reserve(Block& block, int64_t floats) {
     const auto bytes = static_cast<uint64_t>(floats) * sizeof(float);
     if (block.size() >= bytes) return ok_status();
@@ -75,7 +64,7 @@ struct Graph::Impl {
   Result<Walk> begin(const Batch& batch, std::span<const int32_t> outputs, bool backward) {
     KL_TRY(check(tools.program, batch));
     const size_t which = backward ? 1 : 0;
-    const Extents extents = extents_of(batch.size(), static_cast<int64_t>(outputs.size()));
+    const Extents extents = extents_of(tools.program, batch.size(), static_cast<int64_t>(outputs.size()));
     if (!(placed[which] == extents)) {
       placements[which] = place_buffers(tapes[which], extents);
       placed[which] = extents;
@@ -91,6 +80,7 @@ struct Graph::Impl {
     }
     KL_TRY(reserve(tools.attention, scratch));
     tools.ropes.prepare(tools.program, batch, tools.parallel);
+    tools.norms.update(*tools.parameters, tools.products, tools.parallel);
     Walk walk{.tools = tools,
               .tape = tapes[which],
               .placement = placements[which],
@@ -104,6 +94,21 @@ struct Graph::Impl {
     return walk;
   }
 };
+
+void Graph::on_gradient(std::function<void(ParamId)> told) {
+  WalkTools& tools = impl_->tools;
+  const Tape& tape = impl_->tapes[1];
+  std::map<ParamId, size_t> last;
+  for (size_t a = 0; a < tape.actions.size(); ++a) {
+    if (tape.actions[a].kind != Action::Kind::backward) continue;
+    const Step& s = tools.program.steps[static_cast<size_t>(tape.actions[a].step)];
+    for (const ParamId p : {s.weight, s.bias})
+      if (p != kNone && (*tools.parameters)[p].trained()) last[p] = std::max(a, static_cast<size_t>(tape.head_end) - 1);
+  }
+  tools.finished.assign(tape.actions.size(), {});
+  for (const auto& [p, action] : last) tools.finished[action].push_back(p);
+  tools.told = std::move(told);
+}
 
 Graph::Graph(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Graph::Graph(Graph&&) noexcept = default;
@@ -128,6 +133,7 @@ Result<Graph> Graph::create(const ProgramStorage& program, Parameters& parameter
   tools.parallel = options.parallel;
   KL_ASSIGN(tools.products, Products::create(*tools.kernels, *tools.gradients, options.parallel, ledger));
   impl->ledger = &ledger;
+  tools.norms = RowNorms(program, parameters, tools.products, options.parallel);
   std::vector<uint8_t> trained;
   for (const Parameter& p : parameters.all()) trained.push_back(p.trained() ? 1 : 0);
   KL_ASSIGN(impl->tapes[0], make_tape(tools.program, trained, {.backward = false}));
@@ -151,19 +157,38 @@ void Walk::forward() {
   for (int32_t a = 0; a < tape.head_begin; ++a) run(tape.actions[static_cast<size_t>(a)], Head::loss_only);
 }
 
-void Walk::head(Head which) {
+Status Walk::head(Head which) {
   for (int64_t first = 0; first < extents.outputs; first += extents.chunk) {
     chunk_first = first;
     chunk_rows = std::min(extents.chunk, extents.outputs - first);
+    if (distillation != nullptr) KL_TRY((*distillation->ask)(chunk_first, chunk_rows, distillation->teacher));
     for (int32_t a = tape.head_begin; a < tape.head_end; ++a) run(tape.actions[static_cast<size_t>(a)], which);
   }
   chunk_first = 0;
   chunk_rows = extents.outputs;
+  return ok_status();
+}
+
+void Walk::head_logits(const std::function<void(int64_t row, const float* logits)>& take) {
+  const int64_t V = width(tools.program.logits);
+  for (int32_t a = tape.head_begin; a < tape.head_end; ++a) {
+    const Action& action = tape.actions[static_cast<size_t>(a)];
+    if (action.kind == Action::Kind::forward) run_forward(action);
+    if (action.kind != Action::Kind::loss) continue;
+    const Matrix logits = matrix(action.out, V);
+    for (int64_t i = 0; i < logits.rows; ++i) take(i, logits.row(i));
+  }
+}
+
+void Walk::tell(size_t action) const {
+  if (!tools.told) return;
+  for (const ParamId p : tools.finished[action]) tools.told(p);
 }
 
 void Walk::backward() {
+  tell(static_cast<size_t>(tape.head_end) - 1);
   for (size_t a = static_cast<size_t>(tape.head_end); a < tape.actions.size(); ++a)
-    run(tape.actions[a], Head::backward);
+    run(tape.actions[a], Head::backward), tell(a);
 }
 
 namespace {
@@ -193,7 +218,7 @@ Result<Loss> Graph::backward(const Batch& batch, double weight) {
   if (outputs.empty()) return Loss{};
   std::fill(walk.row_weights.begin(), walk.row_weights.end(), static_cast<float>(weight));
   walk.forward();
-  walk.head(Walk::Head::backward);
+  KL_TRY(walk.head(Walk::Head::backward));
   walk.backward();
   return loss_of(walk);
 }
@@ -202,7 +227,7 @@ Result<Loss> Graph::evaluate(const Batch& batch) {
   const std::vector<int32_t> outputs = output_rows(batch);
   KL_ASSIGN(Walk walk, impl_->begin(batch, outputs, false));
   walk.forward();
-  walk.head(Walk::Head::loss_only);
+  KL_TRY(walk.head(Walk::Head::loss_only));
   return loss_of(walk);
 }
 
@@ -210,7 +235,7 @@ Result<std::vector<double>> Graph::sequence_log_probs(const Batch& batch) {
   const std::vector<int32_t> outputs = output_rows(batch);
   KL_ASSIGN(Walk walk, impl_->begin(batch, outputs, false));
   walk.forward();
-  walk.head(Walk::Head::loss_only);
+  KL_TRY(walk.head(Walk::Head::loss_only));
   return sequence_sums(walk);
 }
 
@@ -218,7 +243,7 @@ Result<double> Graph::backward_sequences(const Batch& batch, const SequenceLoss&
   const std::vector<int32_t> outputs = output_rows(batch);
   KL_ASSIGN(Walk walk, impl_->begin(batch, outputs, true));
   walk.forward();
-  walk.head(Walk::Head::loss_only);
+  KL_TRY(walk.head(Walk::Head::loss_only));
   const std::vector<double> sums = sequence_sums(walk);
   std::vector<double> weights(sums.size(), 0.0);
   const double value = loss(sums, weights);
@@ -228,9 +253,61 @@ Result<double> Graph::backward_sequences(const Batch& batch, const SequenceLoss&
     while (outputs[i] >= batch.starts[b + 1]) ++b;
     walk.row_weights[i] = static_cast<float>(-weights[b]);
   }
-  walk.head(Walk::Head::backward);
+  KL_TRY(walk.head(Walk::Head::backward));
   walk.backward();
   return value;
+}
+
+Result<DistilledLoss> Graph::backward_distilled(const Batch& batch, const Distillation& distillation,
+                                                const TeacherLogits& teacher) {
+  if (!(distillation.temperature > 0) || !std::isfinite(distillation.temperature))
+    return error(Code::out_of_range, "a temperature of {}", distillation.temperature);
+  const std::vector<int32_t> outputs = output_rows(batch);
+  KL_ASSIGN(Walk walk, impl_->begin(batch, outputs, true));
+  if (outputs.empty()) return DistilledLoss{};
+  const int64_t V = walk.width(impl_->tools.program.logits);
+  const int64_t chunk = round_up<int64_t>(walk.extents.chunk * V, 16);
+  KL_TRY(impl_->reserve(impl_->distillation, chunk + 2 * V * impl_->tools.parallel.workers));
+  auto* floats = reinterpret_cast<float*>(impl_->distillation.data());
+  DistillationWalk own{.temperature = distillation.temperature,
+                       .weight = distillation.weight,
+                       .ask = &teacher,
+                       .teacher = floats,
+                       .scratch = floats + chunk,
+                       .V = V};
+  own.divergences.assign(outputs.size(), 0.0);
+  walk.distillation = &own;
+  std::fill(walk.row_weights.begin(), walk.row_weights.end(), static_cast<float>(distillation.label_weight));
+  walk.forward();
+  KL_TRY(walk.head(Walk::Head::backward));
+  walk.backward();
+  DistilledLoss out{.labels = loss_of(walk)};
+  for (const double x : own.divergences) out.divergence += x;
+  return out;
+}
+
+Result<TeacherLogits> Graph::teach(const Batch& batch) {
+  struct Lesson {
+    std::vector<int32_t> outputs;
+    std::optional<Walk> walk;
+  };
+  const auto lesson = std::make_shared<Lesson>();
+  lesson->outputs = output_rows(batch);
+  KL_ASSIGN(Walk begun, impl_->begin(batch, lesson->outputs, false));
+  lesson->walk.emplace(std::move(begun));
+  lesson->walk->forward();
+  return TeacherLogits([lesson](int64_t first, int64_t rows, float* logits) -> Status {
+    Walk& walk = *lesson->walk;
+    if (first < 0 || rows < 0 || first + rows > walk.extents.outputs)
+      return Status(Code::out_of_range, "a teacher is asked for rows that it was not taught");
+    const int64_t V = walk.width(walk.tools.program.logits);
+    for (int64_t done = 0; done < rows; done += walk.chunk_rows) {
+      walk.chunk_first = first + done;
+      walk.chunk_rows = std::min(walk.extents.chunk, rows - done);
+      walk.head_logits([&](int64_t row, const float* values) { std::copy_n(values, V, logits + (done + row) * V); });
+    }
+    return ok_status();
+  });
 }
 
 Result<std::vector<float>> Graph::logits(const Batch& batch) {
@@ -243,27 +320,9 @@ Result<std::vector<float>> Graph::logits(const Batch& batch) {
   std::vector<float> out;
   for (walk.chunk_first = 0; walk.chunk_first < walk.extents.outputs; walk.chunk_first += walk.extents.chunk) {
     walk.chunk_rows = std::min(walk.extents.chunk, walk.extents.outputs - walk.chunk_first);
-    for (int32_t a = walk.tape.head_begin; a < walk.tape.head_end; ++a) {
-      const Action& action = walk.tape.actions[static_cast<size_t>(a)];
-      if (action.kind == Action::Kind::forward) walk.run_forward(action);
-      if (action.kind != Action::Kind::loss) continue;
-      const Matrix logits = walk.matrix(action.out, V);
-      for (int64_t i = 0; i < logits.rows; ++i) out.insert(out.end(), logits.row(i), logits.row(i) + V);
-    }
+    walk.head_logits([&](int64_t, const float* row) { out.insert(out.end(), row, row + V); });
   }
   return out;
-}
-
-uint64_t Graph::activation_bytes(int64_t T, int64_t R) const {
-  const WalkTools& tools = impl_->tools;
-  const int32_t whole[] = {0, static_cast<int32_t>(T)};  // the borders of one sequence
-  int64_t scratch = 0;
-  for (const Step& s : tools.program.steps)
-    if (s.op == Op::attention)
-      scratch =
-          std::max(scratch, AttentionWalk::scratch_floats(*tools.gradients, s.attr, whole, tools.parallel.workers));
-  const int64_t floats = place_buffers(impl_->tapes[1], impl_->extents_of(T, R)).floats + scratch;
-  return static_cast<uint64_t>(floats) * sizeof(float) + tools.products.bytes();
 }
 
 }  // namespace kinglet::train

@@ -38,6 +38,22 @@ struct Loss {
 /// derivative by each of them to `weights`.
 using SequenceLoss = std::function<double(std::span<const double> log_probs, std::span<double> weights)>;
 
+/// Writes the logits (rows, V) that a teacher has for the output rows [first, first + rows) of a batch, its unmasked targets
+/// in order.
+using TeacherLogits = std::function<Status(int64_t first, int64_t rows, float* logits)>;
+
+/// Learning from a teacher's distributions: weight * temperature^2 * KL(teacher, student) at that temperature, summed over the
+/// unmasked targets, beside label_weight * negative log likelihood (Hinton et al. 2015).
+struct Distillation {
+  double temperature = 2;
+  double weight = 1;
+  double label_weight = 0;
+};
+struct DistilledLoss {
+  Loss labels;
+  double divergence = 0;  ///< sum of KL(teacher, student) in nats, without the temperature's square
+};
+
 class Graph {
  public:
   /// `program` and `parameters` (made for this program) must outlive the graph. Errors: invalid_argument (kernels that
@@ -47,6 +63,9 @@ class Graph {
   Graph(Graph&&) noexcept;
   Graph& operator=(Graph&&) noexcept;
   ~Graph();
+
+  /// Told during a backward walk, on the thread that called it, of each trained parameter whose gradient the walk has finished.
+  void on_gradient(std::function<void(ParamId)> told);
 
   // Errors of all below: out_of_range (tokens, targets or positions outside the model's or not as batch.h says),
   // resource_exhausted.
@@ -61,11 +80,15 @@ class Graph {
   Result<double> backward_sequences(const Batch& batch, const SequenceLoss& loss,
                                     std::vector<double>* log_probs = nullptr);
 
+  /// Adds the gradient of a distillation's loss. Errors: also the teacher's.
+  Result<DistilledLoss> backward_distilled(const Batch& batch, const Distillation& distillation,
+                                           const TeacherLogits& teacher);
+  /// This model as a teacher: walks the batch to the output head, whose chunks are then made as they are asked for. Good until
+  /// the graph's next call; `batch` must live as long.
+  Result<TeacherLogits> teach(const Batch& batch);
+
   /// (T, V) logits of a small batch, for tests and inspection: the one place that holds them whole.
   Result<std::vector<float>> logits(const Batch& batch);
-
-  /// Bytes that backward() takes beside the parameters for a batch of T tokens of which R are unmasked, in one sequence.
-  uint64_t activation_bytes(int64_t T, int64_t R) const;
 
  private:
   struct Impl;

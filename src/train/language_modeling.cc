@@ -32,20 +32,37 @@ int64_t steps_of_epoch(DataOrder& order, uint64_t epoch, const StepShape& shape)
   return steps;
 }
 
+/// This process's part of a batch: every size-th sequence.
+std::vector<Window> LanguageModeling::mine(std::vector<Window> windows) const {
+  if (exchange_ == nullptr) return windows;
+  const auto rank = static_cast<size_t>(exchange_->collective().rank()),
+             size = static_cast<size_t>(exchange_->collective().size());
+  std::vector<Window> out;
+  for (size_t i = rank; i < windows.size(); i += size) out.push_back(windows[i]);
+  return out;
+}
+
 Result<StepLoss> LanguageModeling::accumulate() {
   std::vector<Batch> batches;
   StepLoss out;
   for (const auto& windows : next_step(order_, cursor_, shape_)) {
-    const Batch& batch = batches.emplace_back(order_.batch(windows));
-    out.tokens += batch.size();
-    out.targets += unmasked(batch);
+    const Batch whole = order_.batch(windows);
+    out.tokens += whole.size();
+    out.targets += unmasked(whole);
+    batches.push_back(exchange_ == nullptr ? whole : order_.batch(mine(windows)));
   }
   if (out.targets == 0)
     return Status(Code::corrupt, "none of the step's tokens counts for the loss; look at the data's labels");
   double sum = 0;
   for (const Batch& batch : batches) {
+    if (exchange_ != nullptr && &batch == &batches.back()) exchange_->begin_last_batch();
+    if (batch.size() == 0) continue;
     KL_ASSIGN(const Loss loss, passes_.backward(batch, 1.0 / static_cast<double>(out.targets)));
     sum += loss.sum;
+  }
+  if (exchange_ != nullptr) {
+    KL_TRY(exchange_->finish());
+    KL_TRY(exchange_->collective().sum({&sum, 1}));
   }
   out.loss = sum / static_cast<double>(out.targets);
   return out;
@@ -53,14 +70,17 @@ Result<StepLoss> LanguageModeling::accumulate() {
 
 Result<std::optional<double>> LanguageModeling::evaluate() {
   if (!held_out_) return std::optional<double>();
-  Loss total;
+  double total[2] = {};  // the loss and the targets
   for (DataCursor cursor; !at_end_of_epoch(*held_out_, cursor);) {
-    KL_ASSIGN(const Loss loss, passes_.evaluate(held_out_->batch(held_out_->next(cursor, shape_.batch))));
-    total.sum += loss.sum;
-    total.count += loss.count;
+    const Batch batch = held_out_->batch(mine(held_out_->next(cursor, shape_.batch)));
+    if (batch.size() == 0) continue;
+    KL_ASSIGN(const Loss loss, passes_.evaluate(batch));
+    total[0] += loss.sum;
+    total[1] += static_cast<double>(loss.count);
   }
-  if (total.count == 0) return Status(Code::corrupt, "none of the held-out tokens counts for the loss");
-  return std::optional<double>(total.sum / static_cast<double>(total.count));
+  if (exchange_ != nullptr) KL_TRY(exchange_->collective().sum(total));
+  if (total[1] == 0) return Status(Code::corrupt, "none of the held-out tokens counts for the loss");
+  return std::optional<double>(total[0] / total[1]);
 }
 
 Json LanguageModeling::cursor() const { return to_json(cursor_); }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "train/data_order.h"
+#include "train/gradient_exchange.h"
 #include "train/graph.h"
 #include "train/objective.h"
 
@@ -31,6 +32,9 @@ class LanguageModeling final : public Objective {
  public:
   LanguageModeling(Passes passes, DataOrder order, StepShape shape)
       : passes_(std::move(passes)), order_(std::move(order)), shape_(shape) {}
+  /// From now on a share of each batch's sequences is this process's; the gradients' sums and the losses are those of all. The
+  /// graph tells `exchange` of its gradients. It must outlive this.
+  void share(GradientExchange& exchange) { exchange_ = &exchange; }
   /// One epoch of `order` is what evaluate() scores.
   void hold_out(DataOrder order) { held_out_.emplace(std::move(order)); }
 
@@ -40,11 +44,13 @@ class LanguageModeling final : public Objective {
   Status restore(const Json& cursor) override;
 
  private:
+  std::vector<Window> mine(std::vector<Window> windows) const;
   Passes passes_;
   DataOrder order_;
   StepShape shape_;
   DataCursor cursor_;
   std::optional<DataOrder> held_out_;
+  GradientExchange* exchange_ = nullptr;
 };
 
 }  // namespace kinglet::train

@@ -67,16 +67,25 @@ Result<Adapter> new_adapter(const ModelSpec& spec, const LoraOptions& options) {
   return adapter;
 }
 
+Status begin_magnitudes(Adapter& adapter, const ModelSpec& spec, const Checkpoint& base) {
+  for (LoraPair& pair : adapter.pairs) {
+    KL_ASSIGN(const std::vector<double> norms, adapted_norms(pair, spec, base));
+    pair.magnitude.assign(norms.begin(), norms.end());
+  }
+  return set_gains(adapter, spec, base);
+}
+
 Status take_adapter(const ProgramStorage& program, const Parameters& parameters, Adapter& adapter) {
-  // apply_adapter() appends the two factors of each pair in order.
-  const size_t first = program.params.size() - 2 * adapter.pairs.size();
-  for (size_t i = 0; i < adapter.pairs.size(); ++i) {
-    for (std::vector<float>* factor : {&adapter.pairs[i].a, &adapter.pairs[i].b}) {
-      const size_t id = first + 2 * i + (factor == &adapter.pairs[i].b ? 1 : 0);
+  // apply_adapter() appends what each pair has in order.
+  size_t id = program.params.size();
+  for (const LoraPair& pair : adapter.pairs) id -= pair.is_dora() ? 3 : 2;
+  for (LoraPair& pair : adapter.pairs) {
+    for (std::vector<float>* part : {&pair.a, &pair.b, &pair.magnitude}) {
+      if (part == &pair.magnitude && !pair.is_dora()) continue;
       const std::span<const float> values = parameters.all()[id].values;
-      if (program.params[id].values.data() != factor->data() || values.size() != factor->size())
+      if (program.params[id++].values.data() != part->data() || values.size() != part->size())
         return Status(Code::internal, "an adapter that the program was not made with");
-      std::copy(values.begin(), values.end(), factor->begin());
+      std::copy(values.begin(), values.end(), part->begin());
     }
   }
   return ok_status();
@@ -84,7 +93,7 @@ Status take_adapter(const ProgramStorage& program, const Parameters& parameters,
 
 int64_t adapter_values(const Adapter& adapter) {
   size_t values = 0;
-  for (const LoraPair& pair : adapter.pairs) values += pair.a.size() + pair.b.size();
+  for (const LoraPair& pair : adapter.pairs) values += pair.a.size() + pair.b.size() + pair.magnitude.size();
   return static_cast<int64_t>(values);
 }
 

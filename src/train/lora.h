@@ -1,4 +1,4 @@
-// New LoRA adapters to train, and what training made of them.
+// New LoRA and DoRA adapters to train, and what training made of them.
 #pragma once
 
 #include <string>
@@ -23,7 +23,10 @@ struct LoraOptions {
 /// same seed gives the same values. Errors: invalid_argument (a rank below 1 or past 65536, a target that no weight has).
 Result<Adapter> new_adapter(const ModelSpec& spec, const LoraOptions& options);
 
-/// Puts the trained values back into `adapter`, which `program` was rewritten with and `parameters` were loaded for.
+/// Makes a new adapter DoRA's: each row keeps the length that it has in `base`. Errors: those of adapted_norms().
+Status begin_magnitudes(Adapter& adapter, const ModelSpec& spec, const Checkpoint& base);
+
+/// Puts the trained values back into `adapter`, which `program` was rewritten with (AdapterUse::train) and `parameters` were loaded for.
 /// Errors: internal where they do not belong together.
 Status take_adapter(const ProgramStorage& program, const Parameters& parameters, Adapter& adapter);
 

@@ -13,9 +13,6 @@ namespace {
 constexpr int64_t kAlignment = 16;  // floats: a cache line
 
 bool is_matrix(const ParamInfo& p) { return p.kind == ParamKind::linear || p.kind == ParamKind::embedding; }
-bool is_trained(const ParamInfo& p, Trained which) {
-  return which == Trained::all || (which == Trained::adapters && !p.values.empty());
-}
 
 // splitmix64: a counter and its finalizer, so that each parameter has a stream of its own.
 class Random {
@@ -64,6 +61,41 @@ Status fill_values(const ParamInfo& info, const TensorView& tensor, bool from_hf
 
 }  // namespace
 
+bool is_trained(const ParamInfo& p, Trained which) {
+  return which == Trained::all || (which == Trained::adapters && !p.values.empty());
+}
+
+bool is_held_as_stored(const ParamInfo& p, const ParameterOptions& options) {
+  return options.frozen != FrozenForm::f32 && !is_trained(p, options.trained) && is_matrix(p);
+}
+
+bool is_held_as_nf4(const ParamInfo& p, const ParameterOptions& options, DType stored) {
+  return options.frozen == FrozenForm::nf4 && is_held_as_stored(p, options) && p.kind == ParamKind::linear &&
+         p.layer != kNone && !is_quantized(stored) && p.shape[1] % kNf4Block == 0;
+}
+
+bool packs(const KernelTable& kernels, DType type) {
+  return is_quantized(type) && kernels.weights[static_cast<size_t>(type)].matmul != nullptr;
+}
+
+size_t packed_bytes(const Parameter& p) {
+  return static_cast<size_t>(ceil_div<int64_t>(p.shape[0], kPanelRows)) * round_up<size_t>(p.panel_bytes(), 64);
+}
+
+void pack_panels(const KernelTable& kernels, const Parallel& parallel, Parameter& p, std::byte* to) {
+  const WeightKernels& k = kernels.weights[static_cast<size_t>(p.dtype)];
+  p.packing = kernels.packing;
+  p.panels = k.canonical ? p.rows : to;
+  if (k.canonical) return;
+  const int64_t N = p.shape[0], K = p.shape[1];
+  parallel.for_each(ceil_div<int64_t>(N, kPanelRows), [&](int64_t panel, int) {
+    const int64_t row = panel * kPanelRows;
+    k.pack(p.rows + static_cast<size_t>(row) * p.row_bytes, p.row_bytes,
+           static_cast<int>(std::min<int64_t>(kPanelRows, N - row)), K,
+           to + static_cast<size_t>(panel) * p.panel_bytes());
+  });
+}
+
 Result<Parameters> Parameters::allocate(const ProgramStorage& program, const ParameterOptions& options,
                                         Ledger& ledger) {
   Parameters out;
@@ -71,8 +103,7 @@ Result<Parameters> Parameters::allocate(const ProgramStorage& program, const Par
   for (const ParamInfo& p : program.params) {
     const bool trained = is_trained(p, options.trained);
     const auto floats = static_cast<uint64_t>(round_up(*p.shape.count(), kAlignment));
-    const bool stored = options.frozen == FrozenForm::as_stored && !trained && is_matrix(p);
-    if (!stored) values += floats;
+    if (!is_held_as_stored(p, options)) values += floats;
     if (trained) gradients += floats;
   }
   KL_ASSIGN(out.values_, Block::allocate(values * sizeof(float), MemoryUse::weights, ledger));
@@ -83,7 +114,7 @@ Result<Parameters> Parameters::allocate(const ProgramStorage& program, const Par
     const int64_t count = *p.shape.count(), floats = round_up(count, kAlignment);
     const bool trained = is_trained(p, options.trained);
     Parameter parameter{.name = p.hf, .shape = p.shape, .decay = is_matrix(p), .origin = p.plus_one ? 1.0f : 0.0f};
-    if (options.frozen != FrozenForm::as_stored || trained || !is_matrix(p)) {
+    if (!is_held_as_stored(p, options)) {
       parameter.values = {value, static_cast<size_t>(count)};
       value += floats;
     }
@@ -118,8 +149,35 @@ Result<Parameters> Parameters::load(const Checkpoint& checkpoint, const ProgramS
     p.rows = tensor.data.data();
     p.row_bytes = *kinglet::row_bytes(tensor.dtype, static_cast<uint64_t>(info.shape[1]));  // the reader has checked it
   }
-  if (options.frozen == FrozenForm::as_stored) KL_TRY(out.pack(program, options, ledger));
+  if (options.frozen == FrozenForm::nf4) KL_TRY(out.make_nf4(program, options, ledger));
+  if (options.frozen != FrozenForm::f32) KL_TRY(out.pack(program, options, ledger));
   return out;
+}
+
+Status Parameters::make_nf4(const ProgramStorage& program, const ParameterOptions& options, Ledger& ledger) {
+  const auto becomes = [&](size_t i) {
+    return parameters_[i].rows != nullptr && is_held_as_nf4(program.params[i], options, parameters_[i].dtype);
+  };
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < parameters_.size(); ++i)
+    if (becomes(i)) bytes += nf4_bytes(parameters_[i].shape[0], parameters_[i].shape[1]);
+  KL_ASSIGN(nf4_, Block::allocate(bytes, MemoryUse::weights, ledger));
+  std::byte* next = nf4_.data();
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!becomes(i)) continue;
+    Parameter& p = parameters_[i];
+    p.nf4 = quantize_nf4({.rows = p.rows,
+                          .row_bytes = p.row_bytes,
+                          .convert = dequantize_row(p.dtype),
+                          .N = p.shape[0],
+                          .K = p.shape[1]},
+                         options.parallel, next);
+    if (!std::isfinite(p.nf4.mean)) return error(Code::corrupt, "tensor {} holds a value that is not finite", p.name);
+    next += nf4_bytes(p.shape[0], p.shape[1]);
+    forget_pages({p.rows, static_cast<size_t>(p.shape[0]) * p.row_bytes});
+    p.rows = nullptr;
+  }
+  return ok_status();
 }
 
 // Quantized matrices that products read become panels; those that embeddings read stay in the map as well.
@@ -130,37 +188,24 @@ Status Parameters::pack(const ProgramStorage& program, const ParameterOptions& o
     if (s.op == Op::linear) multiplied[static_cast<size_t>(s.weight)] = 1;
     if (s.op == Op::embed) embedded[static_cast<size_t>(s.weight)] = 1;
   }
-  const auto packs = [&](size_t i) {
-    const Parameter& p = parameters_[i];
-    return p.rows != nullptr && is_quantized(p.dtype) && multiplied[i] != 0 &&
-           kernels.weights[static_cast<size_t>(p.dtype)].matmul != nullptr;
+  const auto is_packed = [&](size_t i) {
+    return parameters_[i].rows != nullptr && multiplied[i] != 0 && packs(kernels, parameters_[i].dtype);
+  };
+  const auto takes_room = [&](size_t i) {
+    return !kernels.weights[static_cast<size_t>(parameters_[i].dtype)].canonical;
   };
   uint64_t bytes = 0;
   for (size_t i = 0; i < parameters_.size(); ++i)
-    if (packs(i) && !kernels.weights[static_cast<size_t>(parameters_[i].dtype)].canonical)
-      bytes += static_cast<uint64_t>(ceil_div<int64_t>(parameters_[i].shape[0], kPanelRows)) *
-               round_up<size_t>(parameters_[i].panel_bytes(), 64);
+    if (is_packed(i) && takes_room(i)) bytes += packed_bytes(parameters_[i]);
   KL_ASSIGN(panels_, Block::allocate(bytes, MemoryUse::packed_weights, ledger));
   std::byte* next = panels_.data();
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (!packs(i)) continue;
+    if (!is_packed(i)) continue;
     Parameter& p = parameters_[i];
-    const WeightKernels& k = kernels.weights[static_cast<size_t>(p.dtype)];
-    p.packing = kernels.packing;
-    if (k.canonical) {
-      p.panels = p.rows;
-      continue;
-    }
-    const int64_t N = p.shape[0], K = p.shape[1], panels = ceil_div<int64_t>(N, kPanelRows);
-    options.parallel.for_each(panels, [&](int64_t panel, int) {
-      const int64_t row = panel * kPanelRows;
-      k.pack(p.rows + static_cast<size_t>(row) * p.row_bytes, p.row_bytes,
-             static_cast<int>(std::min<int64_t>(kPanelRows, N - row)), K,
-             next + static_cast<size_t>(panel) * p.panel_bytes());
-    });
-    p.panels = next;
-    next += static_cast<size_t>(panels) * round_up<size_t>(p.panel_bytes(), 64);
-    forget_pages({p.rows, static_cast<size_t>(N) * p.row_bytes});
+    pack_panels(kernels, options.parallel, p, next);
+    if (!takes_room(i)) continue;
+    next += packed_bytes(p);
+    forget_pages({p.rows, static_cast<size_t>(p.shape[0]) * p.row_bytes});
     if (embedded[i] == 0) p.rows = nullptr;
   }
   return ok_status();

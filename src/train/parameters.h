@@ -11,6 +11,7 @@
 #include "formats/checkpoint.h"
 #include "host/memory.h"
 #include "kernels/kernels.h"
+#include "train/nf4.h"
 
 namespace kinglet::train {
 
@@ -29,6 +30,7 @@ struct Parameter {
   size_t row_bytes = 0;
   const std::byte* panels = nullptr;
   const char* packing = "";  ///< of the panels (KernelTable::packing)
+  Nf4Matrix nf4 = {};        ///< a frozen matrix held as NF4: then neither rows nor panels are there
 
   size_t panel_bytes() const { return row_bytes * kPanelRows; }
   int64_t count() const { return *shape.count(); }
@@ -46,15 +48,28 @@ enum class Trained : uint8_t {
 enum class FrozenForm : uint8_t {
   f32,
   as_stored,  ///< never expanded: quantized ones packed for the int8 kernels, the rest in the checkpoint's map
+  nf4,        ///< as_stored, but the layers' unquantized linear weights as NF4 (train/nf4.h)
 };
 
 struct ParameterOptions {
   Trained trained = Trained::all;
   FrozenForm frozen = FrozenForm::f32;
-  // For as_stored: whose panels, and who packs them.
+  // For as_stored and nf4: whose panels, and who packs them.
   const KernelTable* kernels = nullptr;  ///< null: the best; the graph must have the same
   Parallel parallel = Parallel::serial();
 };
+
+/// Whether a parameter gets a gradient, and whether it stays in the form of its file.
+bool is_trained(const ParamInfo& param, Trained which);
+bool is_held_as_stored(const ParamInfo& param, const ParameterOptions& options);
+/// Whether a parameter that a file stores as `stored` becomes NF4. Rows must be whole blocks.
+bool is_held_as_nf4(const ParamInfo& param, const ParameterOptions& options, DType stored);
+
+/// Whether products with weights of this type read panels; and, of a parameter whose rows are there, the bytes of its panels
+/// and the making of them at `to` (on a cache line), which becomes Parameter::panels. Canonical layouts take none.
+bool packs(const KernelTable& kernels, DType type);
+size_t packed_bytes(const Parameter& p);
+void pack_panels(const KernelTable& kernels, const Parallel& parallel, Parameter& p, std::byte* to);
 
 class Parameters {
  public:
@@ -76,11 +91,12 @@ class Parameters {
   void zero_gradients(const Parallel& parallel);
 
  private:
+  Status make_nf4(const ProgramStorage& program, const ParameterOptions& options, Ledger& ledger);
   Status pack(const ProgramStorage& program, const ParameterOptions& options, Ledger& ledger);
   static Result<Parameters> allocate(const ProgramStorage& program, const ParameterOptions& options, Ledger& ledger);
 
   std::vector<Parameter> parameters_;
-  Block values_, gradients_, panels_;
+  Block values_, gradients_, panels_, nf4_;
 };
 
 }  // namespace kinglet::train

@@ -6,28 +6,11 @@
 #include <cmath>
 
 #include "arch/model_spec.h"
-#include "formats/hf_directory.h"
 #include "host/threads.h"
+#include "train/testing_models.h"
 
 namespace kinglet::train {
 namespace {
-
-HfDirectory qwen() {  // it has biases
-  HfDirectory directory{.path = "qwen"};
-  directory.config = {{"architectures", {"Qwen2ForCausalLM"}},
-                      {"model_type", "qwen2"},
-                      {"hidden_size", 64},
-                      {"intermediate_size", 160},
-                      {"num_hidden_layers", 2},
-                      {"num_attention_heads", 4},
-                      {"num_key_value_heads", 2},
-                      {"max_position_embeddings", 128},
-                      {"rms_norm_eps", 1e-5},
-                      {"rope_theta", 10000.0},
-                      {"tie_word_embeddings", true},
-                      {"vocab_size", 500}};
-  return directory;
-}
 
 std::vector<float> values_of(const Parameters& parameters) {
   std::vector<float> out;
@@ -36,7 +19,7 @@ std::vector<float> values_of(const Parameters& parameters) {
 }
 
 TEST(Parameters, RandomOnesBeginAsTransformersBegins) {
-  const Checkpoint checkpoint = Checkpoint::of(qwen());
+  const Checkpoint checkpoint = Checkpoint::of(tiny_qwen());
   const auto spec = read_model_spec(checkpoint);
   ASSERT_TRUE(spec.ok()) << spec.status().text();
   Ledger ledger;
@@ -66,7 +49,7 @@ TEST(Parameters, RandomOnesBeginAsTransformersBegins) {
 }
 
 TEST(Parameters, GradientsBeginAtZeroAndGoBackThere) {
-  const Checkpoint checkpoint = Checkpoint::of(qwen());
+  const Checkpoint checkpoint = Checkpoint::of(tiny_qwen());
   const auto spec = read_model_spec(checkpoint);
   ASSERT_TRUE(spec.ok());
   Ledger ledger;
@@ -88,7 +71,7 @@ TEST(Parameters, GradientsBeginAtZeroAndGoBackThere) {
 }
 
 TEST(Parameters, AMissingFileIsAnError) {
-  const Checkpoint checkpoint = Checkpoint::of(qwen());  // a configuration without weights
+  const Checkpoint checkpoint = Checkpoint::of(tiny_qwen());  // a configuration without weights
   const auto spec = read_model_spec(checkpoint);
   ASSERT_TRUE(spec.ok());
   Ledger ledger;

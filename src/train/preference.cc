@@ -53,16 +53,16 @@ Result<std::vector<double>> answer_log_probs(Graph& graph, const Dataset& data, 
   return out;
 }
 
-Result<PreferenceData> PreferenceData::create(const Dataset& data, const PreferenceOptions& options, Graph& graph,
-                                              const BatchBudget& budget) {
+Result<PreferenceData> PreferenceData::create(const Dataset& data, const PreferenceOptions& options,
+                                              const AnswerScorer& reference) {
   PreferenceData out(data);
   for (size_t i = 0; i < data.size(); ++i) out.tokens_.push_back(counted_targets(data.sample(i)));
   out.reference_.resize(data.size());
   if (!needs_reference(options.method)) return out;
-  KL_ASSIGN(out.reference_, answer_log_probs(graph, data, budget));
+  KL_ASSIGN(out.reference_, reference(data));
   if (options.method != PreferenceMethod::kto) return out;
   out.mismatched_ = mismatch(data);
-  KL_ASSIGN(out.mismatched_reference_, answer_log_probs(graph, out.mismatched_, budget));
+  KL_ASSIGN(out.mismatched_reference_, reference(out.mismatched_));
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "train/language_modeling.h"
 #include "train/objective.h"
 #include "train/preference_loss.h"
+#include "train/reference_cache.h"
 
 namespace kinglet::train {
 
@@ -27,10 +28,10 @@ Result<std::vector<double>> answer_log_probs(Graph& graph, const Dataset& data, 
 /// Preferences of one data set and what the reference model says to them.
 class PreferenceData {
  public:
-  /// `data` must outlive it; loaded for DataGoal::preferences, of KTO for DataGoal::labelled. The reference is the model
-  /// as `graph` holds it now, asked once.
-  static Result<PreferenceData> create(const Dataset& data, const PreferenceOptions& options, Graph& graph,
-                                       const BatchBudget& budget);
+  /// `data` must outlive it; loaded for DataGoal::preferences, of KTO for DataGoal::labelled. `reference` is asked once for
+  /// the log probabilities of each set of answers, where the method needs them. Errors: its own.
+  static Result<PreferenceData> create(const Dataset& data, const PreferenceOptions& options,
+                                       const AnswerScorer& reference);
 
   const Dataset& data() const { return *data_; }
   AnswerScore score(uint32_t sample, double policy) const;

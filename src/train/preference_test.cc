@@ -70,7 +70,8 @@ TEST_P(Preferences, AreLearned) {
   tuned.open();
   if (HasFatalFailure()) return;
   const BatchBudget budget{.tokens = 0, .sequences = 4};
-  const auto known = PreferenceData::create(data, options, *tuned.graph, budget);
+  const auto known = PreferenceData::create(
+      data, options, [&](const Dataset& d) { return answer_log_probs(*tuned.graph, d, budget); });
   ASSERT_TRUE(known.ok()) << known.status().text();
   const size_t group = options.method == PreferenceMethod::kto ? 1 : 2;
   PreferenceTraining objective(*tuned.graph, *known, nullptr, {data, {.seed = 3, .group = group}}, {budget, 1},

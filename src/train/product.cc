@@ -67,17 +67,47 @@ Result<Products> Products::create(const KernelTable& kernels, const GradientKern
 
 void Products::forward(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const {
   if (w.panels != nullptr) return forward_panels(x, w, bias, y, write);
-  run({.a = x.data,
-       .a_row = x.stride,
-       .a_column = 1,
-       .b = {.weight = &w, .transposed = true},
-       .bias = bias,
-       .c = y.data,
-       .c_row = y.stride,
-       .M = y.rows,
-       .N = y.columns,
-       .K = x.columns,
-       .write = write});
+  run(forward_task(x, w, bias, y, write));
+}
+
+void Products::forward_f32(Matrix x, const Parameter& w, Matrix y, Write write) const {
+  run(forward_task(x, w, nullptr, y, write));
+}
+
+Products::Task Products::forward_task(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) {
+  return {.a = x.data,
+          .a_row = x.stride,
+          .a_column = 1,
+          .b = {.weight = &w, .transposed = true},
+          .bias = bias,
+          .c = y.data,
+          .c_row = y.stride,
+          .M = y.rows,
+          .N = y.columns,
+          .K = x.columns,
+          .write = write};
+}
+
+void Products::row_squares(const Parameter& w, std::span<double> out) const {
+  const int64_t N = w.shape[0], K = w.shape[1];
+  std::fill(out.begin(), out.end(), 0.0);
+  parallel_.for_each(ceil_div<int64_t>(N, kPanelRows), [&](int64_t panel, int worker) {
+    const int64_t first = panel * kPanelRows, height = std::min<int64_t>(kPanelRows, N - first);
+    for (int64_t k = 0; k < K; k += kBlockK) {
+      const int64_t length = std::min(kBlockK, K - k);
+      const float* rows = w.values.data() + first * K + k;
+      if (w.values.empty()) {
+        dequantize(w, first, k, height, length, scratch(worker));
+        rows = scratch(worker);
+      }
+      const int64_t stride = w.values.empty() ? length : K;
+      for (int64_t i = 0; i < height; ++i) {
+        double sum = 0;
+        for (int64_t j = 0; j < length; ++j) sum += double{rows[i * stride + j]} * double{rows[i * stride + j]};
+        out[static_cast<size_t>(first + i)] += sum;
+      }
+    }
+  });
 }
 
 Status Products::reserve(int64_t rows, int64_t K) {
@@ -180,6 +210,10 @@ void Products::pack(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N
 // part of B and of A; what is unpacked lies behind.
 void Products::dequantize(const Parameter& w, int64_t row, int64_t column, int64_t height, int64_t length,
                           float* out) const {
+  if (!w.nf4.empty()) {
+    for (int64_t i = 0; i < height; ++i) w.nf4.decode(row + i, column, length, out + i * length);
+    return;
+  }
   const DequantizeRow convert = dequantize_row(w.dtype);
   const size_t skipped = *kinglet::row_bytes(w.dtype, static_cast<uint64_t>(column));
   const WeightKernels& k = table_->weights[static_cast<size_t>(w.dtype)];

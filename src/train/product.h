@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/parallel.h"
 #include "host/memory.h"
@@ -30,6 +31,10 @@ class Products {
   /// y (T, N) (=|+=) x (T, K) W^T + bias, W (N, K); bias may be null. A W in panels is multiplied by what quantize() made
   /// of x.
   void forward(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const;
+  /// The same in f32 whatever W is held as, without a bias.
+  void forward_f32(Matrix x, const Parameter& w, Matrix y, Write write) const;
+  /// Of each row of W (N, K), the sum of squares.
+  void row_squares(const Parameter& w, std::span<double> out) const;
   /// Makes the int8 rows that products of x with panels read; good until the next call. reserve() has made room for them.
   void quantize(Matrix x);
   Status reserve(int64_t rows, int64_t K);
@@ -49,6 +54,7 @@ class Products {
   void forward_panels(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const;
   void dequantize(const Parameter& w, int64_t row, int64_t column, int64_t height, int64_t length, float* out) const;
 
+  static Task forward_task(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write);
   void run(const Task& task) const;
   void pack(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N) const;
   void pack_chunk(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N, int64_t chunk, int worker) const;

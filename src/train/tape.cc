@@ -19,6 +19,7 @@ Reads backward_reads(Op op, bool weight_trained) {
     case Op::layer_norm:
       return {.in = {true}};
     case Op::linear:
+    case Op::gain:
       return {.in = {weight_trained}};
     case Op::attention:
       return {.in = {true, true, true}, .out = true};
@@ -45,6 +46,7 @@ int in_place_inputs(Op op) {
     case Op::layer_norm:
     case Op::rope:
     case Op::scale:
+    case Op::gain:
     case Op::softcap:
       return 1;
     case Op::silu_mul:
@@ -435,6 +437,14 @@ class TapeMaker {
 
 Result<Tape> make_tape(const Program& program, std::span<const uint8_t> trained, const TapeOptions& options) {
   return TapeMaker(program, trained, options).make();
+}
+
+Extents extents_of(const Program& program, int64_t T, int64_t R) {
+  constexpr int64_t kLogits = int64_t{24} << 20;  // floats that are held at once
+  constexpr int64_t kMostRows = 512;
+  const int64_t V = program.slots[static_cast<size_t>(program.logits)].width;
+  const int64_t most = std::clamp<int64_t>(kLogits / V, 16, kMostRows);
+  return {T, R, R == 0 ? 0 : ceil_div(R, ceil_div(R, most))};
 }
 
 Placement place_buffers(const Tape& tape, const Extents& extents) {

@@ -70,6 +70,8 @@ struct Extents {
   int64_t rows(Extent e) const { return e == Extent::tokens ? tokens : e == Extent::outputs ? outputs : chunk; }
   bool operator==(const Extents&) const = default;
 };
+/// Of a batch of T tokens, R of them outputs. The chunks of the head are all of about one size.
+Extents extents_of(const Program& program, int64_t T, int64_t R);
 
 /// Where each buffer begins in one block of floats, on cache lines.
 struct Placement {

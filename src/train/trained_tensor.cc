@@ -31,7 +31,7 @@ std::vector<TrainedTensor> trained_tensors(Parameters& parameters, const Trained
                    .gradient = p.gradient,
                    .weight_decay = p.decay || options.decay_all ? options.weight_decay : 0,
                    .origin = p.origin,
-                   .rate = p.name.find("lora_B") != std::string::npos ? options.lora_plus_ratio : 1});
+                   .rate = p.name.ends_with(".lora_b") ? options.lora_plus_ratio : 1});
   }
   return out;
 }

@@ -58,7 +58,7 @@ Status Trainer::resume() {
 }
 
 Status Trainer::save() const {
-  if (options_.checkpoint.empty()) return ok_status();
+  if (options_.checkpoint.empty() || !options_.saves) return ok_status();
   const Json state{{"step", step_},
                    {"tokens", tokens_},
                    {"cursor", objective_->cursor()},

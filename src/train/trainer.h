@@ -21,6 +21,7 @@ struct TrainerOptions {
   double clip = 1.0;               ///< largest norm of all gradients together; 0: no clipping
   int64_t evaluate_every = 0;      ///< steps between evaluations on held-out data, and at the end; 0: only there
   std::string checkpoint;          ///< its file; empty: none is written
+  bool saves = true;               ///< false: the file is resumed from, and another process writes it
   int64_t checkpoint_every = 0;    ///< steps between checkpoints; 0: only when the run is interrupted
   double most_loss_rise = 3.0;     ///< of LossWatchdog
   Json settings = Json::object();  ///< what decides the run's course; a checkpoint of another one is refused

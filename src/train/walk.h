@@ -3,12 +3,15 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "kernels/kernels.h"
 #include "train/attention.h"
 #include "train/batch.h"
+#include "train/graph.h"
 #include "train/product.h"
+#include "train/row_norms.h"
 #include "train/rope_rows.h"
 #include "train/tape.h"
 
@@ -23,8 +26,25 @@ struct WalkTools {
   Parallel parallel;
   Products products;
   RopeRows ropes;
+  RowNorms norms;
+  // Who is told which gradients are finished after which action of the backward tape; the head's after its last chunk.
+  std::function<void(ParamId)> told;
+  std::vector<std::vector<ParamId>> finished;
   Block attention;              ///< scratch of attention
   std::vector<float> partials;  ///< sums over a chunk of rows each, of biases' and norms' gradients
+};
+
+/// What the head learns from a teacher beside the labels.
+struct DistillationWalk {
+  double temperature = 1;
+  double weight = 0;  ///< of temperature^2 KL(teacher, student)
+  const TeacherLogits* ask = nullptr;
+  float* teacher = nullptr;  ///< (chunk, V)
+  float* scratch = nullptr;  ///< (workers, 2 V)
+  int64_t V = 0;
+  std::vector<double> divergences{};  ///< (R) in nats
+
+  float* rows(int worker) const { return scratch + worker * 2 * V; }
 };
 
 struct Walk {
@@ -38,6 +58,8 @@ struct Walk {
   std::vector<float> row_weights{};  ///< (R) d loss / d negative log likelihood of each output row
   std::vector<double> row_losses{};  ///< (R) negative log likelihood in nats
 
+  DistillationWalk* distillation = nullptr;
+
   // The chunk of output rows that the head is at; outside the head, all of them.
   int64_t chunk_first = 0, chunk_rows = 0;
   // Whose int8 rows lie ready: products that read one slot share them.
@@ -47,10 +69,13 @@ struct Walk {
   /// Runs the trunk or the head's loop forward, the loss, and backward where asked.
   void forward();
   enum class Head : uint8_t { loss_only, backward };
-  void head(Head which);
+  Status head(Head which);  ///< errors: the teacher's
+  /// The head's logits of the chunk at hand, row by row, and nothing else of it.
+  void head_logits(const std::function<void(int64_t row, const float* logits)>& take);
   void backward();
 
   void run(const Action& action, Head which);
+  void tell(size_t action) const;
   void run_forward(const Action& action);
   void run_backward(const Action& action);
   void run_loss(const Action& action, Head which);
@@ -59,6 +84,11 @@ struct Walk {
   int64_t width(SlotId s) const { return tools.program.slots[static_cast<size_t>(s)].width; }
   const Parameter& parameter(ParamId id) const { return (*tools.parameters)[id]; }
   const float* values(ParamId id) const { return id == kNone ? nullptr : parameter(id).values.data(); }
+  /// What a gain multiplies with.
+  const float* gains(ParamId id) const {
+    const float* over_norms = tools.norms.gains(id);
+    return over_norms != nullptr ? over_norms : values(id);
+  }
   /// The gradient of a parameter; null where it is frozen or absent.
   float* gradient(ParamId id) const { return id == kNone ? nullptr : parameter(id).gradient.data(); }
   Matrix matrix(Operand o, int64_t columns) const;

@@ -71,6 +71,25 @@ void linear_backward(const Walk& w, const Action& action, const Step& s, Matrix 
   if (dx.data != nullptr) w.tools.products.input_gradient(dout, w.parameter(s.weight), dx, write_of(action, 0));
 }
 
+// Magnitudes over norms that are held fixed: the gradient goes to the magnitudes alone.
+void gain_backward(const Walk& w, const Action& action, const Step& s, Matrix x, Matrix dout, Matrix dx) {
+  const float* divisors = w.tools.norms.inverse(s.weight);
+  if (float* dweight = w.gradient(s.weight))
+    sum_over_rows(w, dout.rows, dout.columns, dweight, [&](int64_t i, float* sums) {
+      const float *a = x.row(i), *d = dout.row(i);
+      for (int64_t c = 0; c < dout.columns; ++c) sums[c] += d[c] * a[c] * (divisors == nullptr ? 1.0f : divisors[c]);
+    });
+  if (float* dbias = w.gradient(s.bias))
+    sum_over_rows(w, dout.rows, dout.columns, dbias, [&](int64_t i, float* sums) {
+      w.tools.gradients->add_scaled(dout.row(i), 1.0f, dout.columns, sums);
+    });
+  if (dx.data == nullptr) return;
+  const float* gains = w.gains(s.weight);
+  w.for_rows(dout.rows, [&](int64_t i) {
+    w.tools.kernels->gain(dout.row(i), gains, action.add[0] ? dx.row(i) : nullptr, dx.columns, dx.row(i));
+  });
+}
+
 void rope_backward(const Walk& w, const Action& action, const Step& s, Matrix dout, Matrix dx) {
   if (dx.data == nullptr) return;
   const KernelTable& k = *w.tools.kernels;
@@ -185,6 +204,8 @@ void Walk::run_backward(const Action& action) {
       return pass_on(*this, action, 1, s, 1.0f);
     case Op::scale:
       return pass_on(*this, action, 0, s, s.attr.factor);
+    case Op::gain:
+      return gain_backward(*this, action, s, x, dout, dx);
     case Op::softcap: {
       const Matrix y = matrix(action.out, s.out);
       return for_rows(dout.rows, [&](int64_t i) {

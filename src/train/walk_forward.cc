@@ -1,5 +1,4 @@
 // The operators forward, in f32.
-#include <cmath>
 #include <cstring>
 
 #include "train/walk.h"
@@ -103,31 +102,14 @@ void Walk::run_forward(const Action& action) {
       return for_rows(out.rows, [&](int64_t i) { k.add(x.row(i), y.row(i), out.columns, out.row(i)); });
     case Op::scale:
       return for_rows(out.rows, [&](int64_t i) { k.scale(x.row(i), s.attr.factor, out.columns, out.row(i)); });
+    case Op::gain:
+      return for_rows(out.rows,
+                      [&](int64_t i) { k.gain(x.row(i), gains(s.weight), values(s.bias), out.columns, out.row(i)); });
     case Op::softcap:
       return for_rows(out.rows, [&](int64_t i) { k.softcap(x.row(i), s.attr.softcap, out.columns, out.row(i)); });
     case Op::select:
       return run_select(*this, x, out);
   }
-}
-
-// Cross-entropy of a chunk of logits (rows, V), and its gradient in their place or in one of its own.
-void Walk::run_loss(const Action& action, Head which) {
-  const int64_t V = width(tools.program.logits);
-  const Matrix logits = matrix(action.out, V), gradient = matrix(action.d_out, V);
-  const bool backward = which == Head::backward && gradient.data != nullptr;
-  tools.parallel.for_each(logits.rows, [&](int64_t i, int) {
-    const auto at = static_cast<size_t>(chunk_first + i);
-    const int32_t target = batch.targets[static_cast<size_t>(outputs[at])];
-    float most = 0, sum = 0;
-    tools.gradients->sum_exp(logits.row(i), V, &most, &sum);
-    const double log_sum = double{most} + std::log(double{sum});
-    row_losses[at] = log_sum - double{logits.row(i)[target]};
-    if (!backward) return;
-    float* d = gradient.row(i);
-    if (d != logits.row(i)) std::memcpy(d, logits.row(i), static_cast<size_t>(V) * sizeof(float));
-    tools.gradients->scaled_exp(d, V, static_cast<float>(log_sum), row_weights[at]);
-    d[target] -= row_weights[at];
-  });
 }
 
 }  // namespace kinglet::train

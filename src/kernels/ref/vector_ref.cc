@@ -69,6 +69,10 @@ void scale(const float* x, float factor, int64_t n, float* out) {
   for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor;
 }
 
+void gain(const float* x, const float* weight, const float* bias, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * weight[i] + (bias == nullptr ? 0.0f : bias[i]);
+}
+
 void softcap(const float* x, float cap, int64_t n, float* out) {
   for (int64_t i = 0; i < n; ++i) out[i] = cap * std::tanh(x[i] / cap);
 }
@@ -85,6 +89,7 @@ void fill_ref_vector(KernelTable& table) {
   table.gelu_mul = gelu_mul;
   table.add = add;
   table.scale = scale;
+  table.gain = gain;
   table.softcap = softcap;
   fill_ref_attention(table);
 }

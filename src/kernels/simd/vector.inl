@@ -84,6 +84,13 @@ void scale(const float* x, float factor, int64_t n, float* out) {
   for_vectors(n, [&](int64_t i, int64_t m) { store_lanes(out + i, m, load_lanes(x + i, m) * set1(factor)); });
 }
 
+void gain(const float* x, const float* weight, const float* bias, int64_t n, float* out) {
+  for_vectors(n, [&](int64_t i, int64_t m) {
+    const V product = load_lanes(x + i, m) * load_lanes(weight + i, m);
+    store_lanes(out + i, m, bias == nullptr ? product : product + load_lanes(bias + i, m));
+  });
+}
+
 void softcap(const float* x, float cap, int64_t n, float* out) {
   const V limit = set1(cap);
   for_vectors(n, [&](int64_t i, int64_t m) { store_lanes(out + i, m, limit * tanh(load_lanes(x + i, m) / limit)); });
@@ -99,5 +106,6 @@ void fill_vector(KernelTable& table) {
   table.gelu_mul = gelu_mul;
   table.add = add;
   table.scale = scale;
+  table.gain = gain;
   table.softcap = softcap;
 }

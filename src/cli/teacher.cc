@@ -1,0 +1,90 @@
+#include "cli/teacher.h"
+
+#include "formats/json.h"
+#include "host/error.h"
+#include "hub/resolve.h"
+
+namespace kinglet::cli {
+namespace {
+
+train::ParameterOptions held(const Parallel& parallel) {
+  return {.trained = train::Trained::none, .frozen = train::FrozenForm::as_stored, .parallel = parallel};
+}
+
+/// Tokens must mean the same to both: cut alike, and by the same numbers.
+Status check_vocabulary(const std::string& name, const Checkpoint& teacher, const ModelSpec& spec,
+                        const ModelSpec& student, const Tokenizer* tokenizer) {
+  if (spec.hyper.V != student.hyper.V)
+    return error(Code::invalid_argument,
+                 "--teacher {}: it has {} tokens and the model that learns {}; they must share a vocabulary", name,
+                 spec.hyper.V, student.hyper.V);
+  const auto own = Tokenizer::load(teacher);
+  constexpr std::string_view kText = "In 1912 the cat's 3 kittens said: \"Déjà vu!\" for (int i = 0;;)";
+  if (tokenizer == nullptr || !own.ok() || own->encode(kText) == tokenizer->encode(kText)) return ok_status();
+  return error(Code::invalid_argument,
+               "--teacher {}: its tokenizer cuts text into other tokens than that of the model that learns", name);
+}
+
+}  // namespace
+
+void add_teacher(CLI::App& app, TeacherWords& words) {
+  constexpr char kGroup[] = "Distillation";
+  app.add_option("--teacher", words.model, "a larger model of the same vocabulary, whose distributions are learned too")
+      ->group(kGroup);
+  app.add_option("--distill-alpha", words.alpha, "share of the teacher in the loss; the rest is the labels'")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group(kGroup)
+      ->capture_default_str();
+  app.add_option("--temperature", words.temperature, "at which the two distributions are compared")
+      ->check(CLI::Range(0.01, 100.0))
+      ->group(kGroup)
+      ->capture_default_str();
+}
+
+Result<std::unique_ptr<Teacher>> Teacher::open(const TeacherWords& words, const ModelSpec& student,
+                                               const Tokenizer* tokenizer) {
+  std::unique_ptr<Teacher> teacher(new Teacher(words));
+  KL_ASSIGN(const std::string path, hub::resolve_model(words.model));
+  KL_ASSIGN(teacher->checkpoint_, Checkpoint::open(path));
+  KL_ASSIGN(teacher->spec_, read_model_spec(*teacher->checkpoint_));
+  KL_TRY(check_vocabulary(words.model, *teacher->checkpoint_, teacher->spec_, student, tokenizer));
+  return teacher;
+}
+
+Status Teacher::count(const Parallel& parallel, int64_t batch_tokens, TrainingPlan& plan) const {
+  const train::ParameterOptions options = held(parallel);
+  KL_ASSIGN(
+      const train::ParameterNeeds needs,
+      train::parameter_needs(spec_.program, options, train::OptimizerKind::adamw, train::stored_in(*checkpoint_)));
+  KL_ASSIGN(const train::WalkNeeds walk, train::walk_needs(spec_.program, options, {.parallel = parallel},
+                                                           {batch_tokens, batch_tokens, batch_tokens}));
+  plan.teacher = needs.weights + walk.bytes;
+  return ok_status();
+}
+
+Status Teacher::load(const Parallel& parallel, Ledger& ledger) {
+  KL_ASSIGN(parameters_, train::Parameters::load(*checkpoint_, spec_.program, held(parallel), ledger));
+  KL_ASSIGN(graph_, train::Graph::create(spec_.program, *parameters_, {.parallel = parallel}, ledger));
+  return ok_status();
+}
+
+train::Passes Teacher::passes(train::Graph& student) {
+  train::Passes passes = train::passes_of(student);
+  passes.backward = [this, &student](const train::Batch& batch, double weight) -> Result<train::Loss> {
+    KL_ASSIGN(const train::TeacherLogits lesson, graph_->teach(batch));
+    const train::Distillation distillation{.temperature = words_.temperature,
+                                           .weight = weight * words_.alpha,
+                                           .label_weight = weight * (1 - words_.alpha)};
+    KL_ASSIGN(const train::DistilledLoss loss, student.backward_distilled(batch, distillation, lesson));
+    const double squared = words_.temperature * words_.temperature;
+    return train::Loss{(1 - words_.alpha) * loss.labels.sum + words_.alpha * squared * loss.divergence,
+                       loss.labels.count};
+  };
+  return passes;
+}
+
+Json Teacher::course() const {
+  return {{"model", words_.model}, {"alpha", words_.alpha}, {"temperature", words_.temperature}};
+}
+
+}  // namespace kinglet::cli
