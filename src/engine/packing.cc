@@ -91,7 +91,7 @@ Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& c
     identity.add(static_cast<uint64_t>(p.dtype));
     identity.add(bytes);
     identity.add_samples(source);
-    out->items_.push_back({static_cast<ParamId>(i), offset, bytes});
+    out->items_.push_back({static_cast<ParamId>(i), offset, bytes, source});
     forget_pages(source);  // the samples
     offset += round_up(bytes, kPage);
   }
@@ -154,8 +154,15 @@ bool PackedWeights::open_cache() {
   return true;
 }
 
+// Pages at the borders of stretches that were packed one by one are let go only now: in a small model they are a tenth of all.
+void PackedWeights::forget_old_place(ParamId param) const {
+  for (const Item& item : items_)
+    if (item.param == param) forget_pages(map_ ? map_->bytes().subspan(item.offset, item.bytes) : item.source);
+}
+
 void PackedWeights::param_packed(ParamId param) {
   ParamData& p = params_[static_cast<size_t>(param)];
+  forget_old_place(param);
   p.panels = p.pack_into;
   p.pack_into = nullptr;
   if (++packed_ == items_.size() && !map_) start_writing();

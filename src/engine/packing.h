@@ -51,9 +51,11 @@ class PackedWeights {
   struct Item {
     ParamId param;
     uint64_t offset, bytes;
+    std::span<const std::byte> source;  ///< the weight in the model's file
   };
   PackedWeights() = default;
   void param_packed(ParamId param);
+  void forget_old_place(ParamId param) const;
   uint64_t count_embeddings(const ProgramStorage& program, const KernelTable& kernels,
                             const std::vector<bool>& is_linear);
   bool open_cache();
