@@ -209,3 +209,40 @@ inline constexpr char @name@[] = R\"embedded(@content@)embedded\";
 ")
   target_include_directories(${target} PRIVATE ${root})
 endfunction()
+
+# kinglet_embed_files(TARGET HEADER NAMESPACE [NAME FILE]...): builds files, bytes as they are, into TARGET: the generated
+# HEADER declares each as `extern const std::string_view NAME`.
+function(kinglet_embed_files target header namespace)
+  set(root ${CMAKE_BINARY_DIR}/embedded/${target})
+  set(declarations "")
+  set(symbols "")
+  set(definitions "")
+  set(files "")
+  while(ARGN)
+    list(POP_FRONT ARGN name file)
+    set(path ${CMAKE_SOURCE_DIR}/${file})
+    list(APPEND files ${path})
+    string(APPEND declarations "extern const std::string_view ${name};\n")
+    string(APPEND symbols "asm(\".section .rodata\\n.global kinglet_embedded_${name}, kinglet_embedded_${name}_end\\n\"\n"
+      "    \"kinglet_embedded_${name}: .incbin \\\"${path}\\\"\\nkinglet_embedded_${name}_end: .byte 0\\n.text\\n\");\n"
+      "extern \"C\" const char kinglet_embedded_${name}[], kinglet_embedded_${name}_end[];\n")
+    string(APPEND definitions
+      "const std::string_view ${name}(kinglet_embedded_${name}, kinglet_embedded_${name}_end - kinglet_embedded_${name});\n")
+  endwhile()
+  file(CONFIGURE OUTPUT ${root}/${header} @ONLY CONTENT
+"// Generated: the files that are built into @target@.
+#pragma once
+#include <string_view>
+namespace @namespace@ {
+@declarations@}  // namespace @namespace@
+")
+  string(REGEX REPLACE "\\.h$" ".cc" source ${header})
+  file(CONFIGURE OUTPUT ${root}/${source} @ONLY CONTENT
+"#include \"@header@\"
+@symbols@namespace @namespace@ {
+@definitions@}  // namespace @namespace@
+")
+  set_source_files_properties(${root}/${source} PROPERTIES OBJECT_DEPENDS "${files}")
+  target_sources(${target} PRIVATE ${root}/${source})
+  target_include_directories(${target} PRIVATE ${root})
+endfunction()

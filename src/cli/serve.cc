@@ -197,13 +197,15 @@ Action setup_serve(CLI::App& app) {
   add("--watchdog-seconds", words->service.watchdog_seconds,
       "a model silent for so long while it has work is not healthy");
   add("--drain-seconds", words->drain_seconds, "time that answers under way get when the server is told to end");
+  app.add_flag("!--no-web", words->service.web_page, "serve no web page at /");
   app.add_flag("--reference", words->model.reference, "compute with the reference kernels");
   add_template(app, words->template_file);
   add_common(app, words->common);
   add_cache(app, words->model);
   add_adapters(app, words->model);
   app.footer(
-      "Point any client of OpenAI's API at http://HOST:PORT/v1. Log lines, as JSON and without prompts, go to "
+      "Open http://HOST:PORT in a browser for a page to chat with the model, or point any client of OpenAI's API at\n"
+      "http://HOST:PORT/v1. Log lines, as JSON and without prompts, go to "
       "standard\n"
       "error. SIGTERM and Ctrl-C let answers under way end; a second one does not.\n\n"
       "Examples:\n"

@@ -72,13 +72,18 @@ Result<Access> Access::create(const AccessOptions& options) {
   return access;
 }
 
-std::optional<ApiError> Access::refusal(const HttpRequest& request) const {
+std::optional<ApiError> Access::refusal_of_origin(const HttpRequest& request) const {
   if (!known_host(without_port(request.host))) {
     return ApiError{403, "this server does not answer to that name; see --allow-host", "", "unknown_host"};
   }
   if (!known_origin(request)) {
     return ApiError{403, "pages of that origin may not use this server; see --allow-origin", "", "unknown_origin"};
   }
+  return std::nullopt;
+}
+
+std::optional<ApiError> Access::refusal(const HttpRequest& request) const {
+  if (auto foreign = refusal_of_origin(request)) return foreign;
   const bool open = request.method == "OPTIONS" || request.path == "/health";
   if (hashes_.empty() || open) return std::nullopt;
   const std::string_view key = bearer(request);

@@ -29,6 +29,8 @@ class Access {
   /// Why the request is refused; nothing where it is not. A server on loopback answers to its own names only: a page
   /// whose own name was made to point here (DNS rebinding) calls it by that one.
   std::optional<ApiError> refusal(const HttpRequest& request) const;
+  /// The part of refusal() that asks for no key: the names and pages the server is called by.
+  std::optional<ApiError> refusal_of_origin(const HttpRequest& request) const;
   /// Which key the request carries, for telling clients apart; empty where it needs none.
   std::string client(const HttpRequest& request) const;
   /// What the browser is told of who may read the answer; nothing where it does not ask.

@@ -245,6 +245,8 @@ MHD_Result Server::begin(MHD_Connection* connection, const char* url, const char
   request.authorization = header(connection, "Authorization");
   request.host = header(connection, "Host");
   request.origin = header(connection, "Origin");
+  request.if_none_match = header(connection, "If-None-Match");
+  request.accept_encoding = header(connection, "Accept-Encoding");
   request.remote = address_of(connection);
   if (quiet_) return refuse(*c, connection, callbacks_.error(503, "the server is shutting down"));
   if (auto refusal = callbacks_.gate(request)) return refuse(*c, connection, *refusal);

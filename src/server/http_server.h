@@ -17,6 +17,7 @@ namespace kinglet::server {
 struct HttpRequest {
   std::string method, path;                         ///< path: without the query
   std::string authorization, host, origin, remote;  ///< remote: the client's address
+  std::string if_none_match, accept_encoding;
   std::string body;
 };
 

@@ -9,6 +9,7 @@
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/replies.h"
+#include "server/web_page.h"
 
 namespace kinglet::server {
 
@@ -54,6 +55,10 @@ const Service::Entry* Service::route_of(const std::string& path) {
 }
 
 std::optional<HttpReply> Service::gate(const HttpRequest& request) const {
+  if (auto refusal = access_.refusal_of_origin(request)) return error_reply(*refusal);
+  if (options_.web_page) {
+    if (auto file = web_page_reply(request)) return file;  // it asks for the key itself
+  }
   if (auto refusal = access_.refusal(request)) return error_reply(*refusal);
   if (request.method == "OPTIONS") return HttpReply{204, "text/plain", ""};
   const Entry* const entry = route_of(request.path);

