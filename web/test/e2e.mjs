@@ -370,7 +370,7 @@ for (const { name, run } of tests.filter((one) => one.name.includes(wanted))) {
     console.log(`ok    ${name} (${Math.round(performance.now() - begun)} ms)`);
   } catch (error) {
     ++failed;
-    await shot(opened.page, `failed-${failed}`).catch?.(() => undefined);
+    await Promise.resolve(shot(opened.page, `failed-${failed}`)).catch(() => undefined);
     console.log(`FAIL  ${name}\n${error.stack}\n  ${opened.trouble.join('\n  ')}`);
   }
   await opened.context.close();
