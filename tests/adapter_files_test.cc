@@ -31,7 +31,7 @@ class AdapterFiles : public testing::Test {
   /// The base as a GGUF, whose q and k rows lie in another order.
   std::string gguf_base() {
     const std::string path = folder_.file("base.gguf");
-    const Status made = convert::to_gguf(*base_, path, {});
+    const Status made = convert::to_gguf(*base_, path, {}).status();
     EXPECT_TRUE(made.ok()) << made.text();
     return path;
   }
@@ -153,7 +153,7 @@ TEST_F(AdapterFiles, MergedWeightsDoWhatTheAdapterDoes) {
     const convert::ConvertOptions options{.type = DType::f32, .name = {}, .progress = {}, .adapter = &*adapter};
     const std::string kind = base->gguf() ? "gguf" : "hf";
     const std::string file = folder_.file(kind + "-merged.gguf"), directory = folder_.file(kind + "-merged");
-    Status merged = convert::to_gguf(*base, file, options);
+    Status merged = convert::to_gguf(*base, file, options).status();
     ASSERT_TRUE(merged.ok()) << merged.text();
     EXPECT_LE(difference(file, {}), 2e-4) << path;
     merged = convert::to_hugging_face(*base, directory, options);

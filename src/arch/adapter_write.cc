@@ -129,7 +129,7 @@ Status write_gguf_adapter(const std::string& path, const Adapter& adapter, const
     const std::vector<float> b = rows_in(pair.b, base_of(pair, spec), base, RowOrder::interleaved);
     KL_TRY(file.write_tensor(std::as_bytes(std::span(b))));
   }
-  return file.finish();
+  return file.finish().status();
 }
 
 }  // namespace kinglet

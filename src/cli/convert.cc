@@ -7,6 +7,7 @@
 #include "convert/convert.h"
 #include "formats/json.h"
 #include "host/error.h"
+#include "host/ledger.h"
 #include "host/progress.h"
 
 namespace kinglet::cli {
@@ -14,7 +15,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  std::string source, destination, type = "keep", name;
+  std::string source, destination, type = "keep", name, split;
 };
 
 Result<std::optional<DType>> parse_type(const std::string& text) {
@@ -29,17 +30,21 @@ Status run(const Options& o) {
   Progress bar("converting", 0);
   convert::ConvertOptions options{.type = {}, .name = o.name, .progress = show_on(bar)};
   KL_ASSIGN(options.type, parse_type(o.type));
+  if (!o.split.empty()) {
+    KL_ASSIGN(options.split_bytes, parse_bytes(o.split));
+  }
   KL_ASSIGN(const Checkpoint source, Checkpoint::open(o.source));
+  std::string file = o.destination;
   if (o.destination.ends_with(".gguf")) {
-    KL_TRY(convert::to_gguf(source, o.destination, options));
+    KL_ASSIGN(file, convert::to_gguf(source, o.destination, options));
   } else {
     KL_TRY(convert::to_hugging_face(source, o.destination, options));
   }
-  KL_ASSIGN(const Checkpoint written, Checkpoint::open(o.destination));
+  KL_ASSIGN(const Checkpoint written, Checkpoint::open(file));
   if (o.common.json) {
-    fmt::print("{}\n", Json{{"file", o.destination}, {"type", o.type}, {"bytes", written.weight_bytes()}}.dump());
+    fmt::print("{}\n", Json{{"file", file}, {"type", o.type}, {"bytes", written.weight_bytes()}}.dump());
   } else {
-    fmt::print("{}: {:.1f} MB\n", o.destination, static_cast<double>(written.weight_bytes()) / 1e6);
+    fmt::print("{}: {:.1f} MB\n", file, static_cast<double>(written.weight_bytes()) / 1e6);
   }
   return ok_status();
 }
@@ -54,7 +59,11 @@ Action setup_convert(CLI::App& app) {
   app.add_option("--type", o->type, "type of the weights: f32, f16, bf16, q8_0 (GGUF only), or keep")
       ->capture_default_str();
   app.add_option("--name", o->name, "the model's name in the GGUF");
-  app.footer("Example:\n  kinglet convert ./Qwen2.5-0.5B qwen.gguf --type q8_0");
+  app.add_option("--split", o->split,
+                 "largest size of a GGUF file, e.g. 2G: a larger model goes into NAME-00001-of-0000N.gguf and so on");
+  app.footer(
+      "Examples:\n  kinglet convert ./Qwen2.5-0.5B qwen.gguf --type q8_0\n  kinglet convert mistral.gguf parts.gguf "
+      "--split 2G");
   return [o] { return run(*o); };
 }
 

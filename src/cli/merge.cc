@@ -162,7 +162,7 @@ Status write_merged(const Checkpoint& base, const Adapter& adapter, const Choice
     bar.set_total(total);
     bar.update(done);
   };
-  return gguf ? convert::to_gguf(base, path, options) : convert::to_hugging_face(base, path, options);
+  return gguf ? convert::to_gguf(base, path, options).status() : convert::to_hugging_face(base, path, options);
 }
 
 void remove_path(const std::string& path) {

@@ -266,7 +266,7 @@ Status finish(const Run& run, const TrainingTask& task, const TrainingOutcome& o
   KL_TRY(write_report(task, fmt::format("kinglet train {}", words.model), outcome, std::move(samples)));
   if (!words.gguf.empty()) {
     KL_ASSIGN(const Checkpoint written, Checkpoint::open(out));
-    KL_TRY(convert::to_gguf(written, words.gguf, {}));
+    KL_TRY(convert::to_gguf(written, words.gguf, {}).status());
   }
   if (words.common.json) {
     Json json{{"out", out},

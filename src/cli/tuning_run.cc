@@ -243,7 +243,7 @@ Status TuningRun::save_whole_model() {
     KL_TRY(train::save_model(*parameters, *checkpoint, path, out));
     if (words.gguf.empty()) return ok_status();
     KL_ASSIGN(const Checkpoint written, Checkpoint::open(out));
-    return convert::to_gguf(written, words.gguf, {});
+    return convert::to_gguf(written, words.gguf, {}).status();
   }
   convert::ConvertOptions options{.type = DType::f32};
   options.replaced = [this](const ParamInfo& param) -> std::optional<TensorView> {
@@ -251,7 +251,8 @@ Status TuningRun::save_whole_model() {
       if (p.name == param.hf) return TensorView{DType::f32, p.shape, std::as_bytes(p.values)};
     return std::nullopt;
   };
-  return convert::to_gguf(*checkpoint, words.gguf.empty() ? join_path(out, "model.gguf") : words.gguf, options);
+  return convert::to_gguf(*checkpoint, words.gguf.empty() ? join_path(out, "model.gguf") : words.gguf, options)
+      .status();
 }
 
 Status TuningRun::save(const CLI::App& app, train::Objective& objective, const TrainingOutcome& outcome,

@@ -25,7 +25,7 @@ std::string fixture(const std::string& name) { return std::string(KINGLET_SHARED
 
 Status convert_to(const std::string& from, const std::string& to, std::optional<DType> type = std::nullopt) {
   KL_ASSIGN(const Checkpoint source, Checkpoint::open(from));
-  return to.ends_with(".gguf") ? to_gguf(source, to, {.type = type, .name = {}, .progress = {}})
+  return to.ends_with(".gguf") ? to_gguf(source, to, {.type = type, .name = {}, .progress = {}}).status()
                                : to_hugging_face(source, to, {.type = type, .name = {}, .progress = {}});
 }
 

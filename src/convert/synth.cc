@@ -126,7 +126,7 @@ Status synthesize(const Preset& preset, const std::string& path, const SynthOpti
     done += tensor_bytes(types[i], p.shape).value_or(0);
     if (options.progress) options.progress(done, total);
   }
-  return file.finish();
+  return file.finish().status();
 }
 
 }  // namespace kinglet::convert

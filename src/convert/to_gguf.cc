@@ -61,7 +61,7 @@ DType most_common(const std::vector<Planned>& plan) {
 
 }  // namespace
 
-Status to_gguf(const Checkpoint& source, const std::string& path, const ConvertOptions& options) {
+Result<std::string> to_gguf(const Checkpoint& source, const std::string& path, const ConvertOptions& options) {
   KL_ASSIGN(const ModelSpec spec, read_model_spec(source));
   KL_TRY(check_all_known(source, spec));
   KL_ASSIGN(const TokenizerData tokenizer, read_tokenizer(source, spec));
@@ -74,6 +74,7 @@ Status to_gguf(const Checkpoint& source, const std::string& path, const ConvertO
     plan.push_back({std::move(rows), type});
   }
   gguf::Writer file(path);
+  file.split_at(options.split_bytes);
   std::vector<FactorTensor> factors;
   KL_TRY(write_gguf_header(spec, model_name(source, options), options.type.value_or(most_common(plan)), tokenizer, file,
                            factors));

@@ -6,15 +6,12 @@
 #include <unordered_map>
 
 #include "formats/gguf_parse.h"
+#include "formats/gguf_types.h"
 #include "host/error.h"
 #include "host/file.h"
 
 namespace kinglet::gguf {
 namespace {
-
-constexpr std::string_view kSplitCount = "split.count";
-constexpr std::string_view kSplitNo = "split.no";
-constexpr std::string_view kSplitTensors = "split.tensors.count";
 
 /// An integer of any width as int64.
 std::optional<int64_t> as_int(const Value& value) {
@@ -33,11 +30,11 @@ std::optional<int64_t> int_of(const Part& part, std::string_view key) {
   return std::nullopt;
 }
 
-/// NAME for NAME-00001-of-0000N.gguf; nothing where `path` is not named as part `number` (from 0) of `count`.
-std::optional<std::string> split_prefix(const std::string& path, int64_t number, int64_t count) {
-  const std::string ending = fmt::format("-{:05}-of-{:05}.gguf", number + 1, count);
+/// NAME.gguf for NAME-00001-of-0000N.gguf, the first of `count` parts; nothing where `path` is not named so.
+std::optional<std::string> whole_path(const std::string& path, int64_t count) {
+  const std::string ending = fmt::format("-{:05}-of-{:05}.gguf", 1, count);
   if (!path.ends_with(ending)) return std::nullopt;
-  return path.substr(0, path.size() - ending.size());
+  return path.substr(0, path.size() - ending.size()) + ".gguf";
 }
 
 }  // namespace
@@ -83,13 +80,13 @@ struct File::Impl {
     if (number != 0) {
       return error(Code::invalid_argument, "{}: this is part {} of {}; open the first part", path, number + 1, count);
     }
-    const auto prefix = split_prefix(path, 0, count);
-    if (!prefix) {
+    const auto whole = whole_path(path, count);
+    if (!whole) {
       return error(Code::invalid_argument, "{}: the first of {} parts must be named NAME-00001-of-{:05}.gguf", path,
                    count, count);
     }
     for (int64_t i = 1; i < count; ++i) {
-      const std::string next = fmt::format("{}-{:05}-of-{:05}.gguf", *prefix, i + 1, count);
+      const std::string next = part_path(*whole, i, count);
       KL_ASSIGN(const Part part, add_part(next));
       if (int_of(part, kSplitNo) != i || int_of(part, kSplitCount) != count) {
         return error(Code::corrupt, "{}: does not say that it is part {} of {}", next, i + 1, count);

@@ -102,6 +102,9 @@ class File {
   std::unique_ptr<Impl> impl_;
 };
 
+/// NAME-00001-of-00003.gguf for NAME.gguf and part 0 of 3, as llama.cpp names them.
+std::string part_path(const std::string& path, int64_t number, int64_t count);
+
 /// Writes a v3 file beside `path` and renames it when whole. Add metadata and declare every tensor, then write the data
 /// in the declared order.
 class Writer {
@@ -112,11 +115,14 @@ class Writer {
   ~Writer();  ///< without finish(): the unfinished file is removed
 
   void set(std::string key, Value value);  ///< replaces an earlier value of the key in place
+  /// Before begin(): several files where the tensors take more, named as part_path() says (0: always one).
+  void split_at(uint64_t bytes);
   /// Errors (invalid_argument): a name used before, a shape whose rows are no whole number of blocks.
   Status declare(std::string name, DType dtype, Shape shape);
   Status begin();                                         ///< writes header, metadata and tensor infos
   Status write_tensor(std::span<const std::byte> bytes);  ///< the next declared tensor, whole or in consecutive pieces
-  Status finish();                                        ///< checks that all was written, syncs, renames
+  /// Checks that all was written, syncs, renames. The path to open: the file's, or its first part's.
+  Result<std::string> finish();
 
  private:
   struct Impl;

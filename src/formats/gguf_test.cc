@@ -197,6 +197,37 @@ TEST(GgufSplit, JoinsTheParts) {
   EXPECT_EQ(File::open(folder.file("m-00002-of-00002.gguf")).status().code(), Code::invalid_argument);
 }
 
+TEST(GgufSplit, WritesPartsThatItOpens) {
+  TempFolder folder;
+  Writer w(folder.file("m.gguf"));
+  w.split_at(100);  // values of 60, 40, 120 and 4 bytes: the third is too large for any part, and gets one
+  w.set("general.name", "split");
+  const std::vector<int64_t> counts = {15, 10, 30, 1};
+  for (size_t i = 0; i < counts.size(); ++i)
+    ASSERT_TRUE(w.declare(std::string(1, static_cast<char>('a' + i)), DType::f32, {counts[i]}).ok());
+  ASSERT_TRUE(w.begin().ok());
+  for (const int64_t n : counts) {
+    const auto values = ramp(n);
+    const auto bytes = bytes_of(values);
+    ASSERT_TRUE(w.write_tensor(bytes.first(4)).ok());
+    ASSERT_TRUE(w.write_tensor(bytes.subspan(4)).ok());
+  }
+  const auto path = w.finish();
+  ASSERT_TRUE(path.ok()) << path.status().text();
+  EXPECT_EQ(*path, folder.file("m-00001-of-00003.gguf"));
+  EXPECT_EQ(folder.entries(), 3);
+  const auto file = File::open(*path);
+  ASSERT_TRUE(file.ok()) << file.status().text();
+  EXPECT_EQ(file->get_string("general.name"), "split");
+  ASSERT_EQ(file->tensors().size(), 4u);
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const auto values = ramp(counts[i]);
+    const auto& data = file->tensors()[i].data;
+    const auto expected = bytes_of(values);
+    EXPECT_TRUE(std::equal(data.begin(), data.end(), expected.begin(), expected.end())) << i;
+  }
+}
+
 TEST(GgufSplit, RefusesPartsThatDoNotFit) {
   TempFolder folder;
   const auto first = folder.file("m-00001-of-00002.gguf"), second = folder.file("m-00002-of-00002.gguf");

@@ -11,6 +11,11 @@ namespace kinglet::gguf {
 inline constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
 inline constexpr uint32_t kWrittenVersion = 3;
 
+// A split file's keys: which part this is (from 0), of how many, and how many tensors all of them hold.
+inline constexpr const char* kSplitNo = "split.no";
+inline constexpr const char* kSplitCount = "split.count";
+inline constexpr const char* kSplitTensors = "split.tensors.count";
+
 enum class Type : uint32_t {
   u8 = 0,
   i8 = 1,
