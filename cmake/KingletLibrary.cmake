@@ -40,6 +40,9 @@ function(kinglet_isa_flags)
     elseif(source MATCHES "_dotprod\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
     endif()
+    if(source MATCHES "_(avx2|avx512|dotprod)\\.cc$")  # headers compiled for another instruction set do not fit
+      set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    endif()
   endforeach()
 endfunction()
 
