@@ -126,7 +126,7 @@ void write_tiny_gguf(const std::string& path, const Damage& damage) {
   for (const TinyTensor& t : tensors) ASSERT_TRUE(w.declare(t.name, DType::f32, t.shape).ok());
   ASSERT_TRUE(w.begin().ok());
   for (const TinyTensor& t : tensors) ASSERT_TRUE(w.write_tensor(bytes_of(t)).ok());
-  const Status status = w.finish();
+  const Status status = w.finish().status();
   ASSERT_TRUE(status.ok()) << status.text();
 }
 
