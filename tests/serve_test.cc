@@ -129,13 +129,17 @@ TEST_F(Serve, AnAnswerKeepsToItsSchema) {
 TEST_F(Serve, ToldToEndItLetsAnswersEnd) {
   start();
   const Socket client(port_);
-  client.send_text(request_text("POST", "/v1/chat/completions", chat(400).dump()));
-  while (get("/metrics").body.find("open_requests 1") == std::string::npos)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  Json request = chat(1900);
+  request["stream"] = true;
+  client.send_text(request_text("POST", "/v1/chat/completions", request.dump()));
+  const std::string begun = client.read_until("data: ");
   EXPECT_EQ(end(SIGTERM), 0);
-  const Reply reply = parse_reply(client.read_until());
+  const Reply reply = parse_reply(begun + client.read_until());
   EXPECT_EQ(reply.status, 200);
-  EXPECT_EQ(reply.json()["usage"]["completion_tokens"], 400);
+  const auto events = reply.events();
+  ASSERT_GE(events.size(), 2u);
+  EXPECT_EQ(events.back(), "[DONE]");
+  EXPECT_NE(events[events.size() - 2].find("\"length\""), std::string::npos) << events[events.size() - 2];
 }
 
 TEST_F(Serve, TokensAndTemplates) {
