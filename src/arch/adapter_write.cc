@@ -99,7 +99,7 @@ Status write_peft_adapter(const std::string& folder, const Adapter& adapter, con
   KL_TRY(make_directories(folder));
   KL_TRY(safetensors::write(join_path(folder, "adapter_model.safetensors"), tensors,
                             {{"format", "pt"}, {std::string(kFingerprintKey), fingerprint}}));
-  return write_file(join_path(folder, "adapter_config.json"), peft_config(adapter, settings, spec).dump(2) + "\n");
+  return write_file(join_path(folder, "adapter_config.json"), to_text(peft_config(adapter, settings, spec), 2) + "\n");
 }
 
 Status write_gguf_adapter(const std::string& path, const Adapter& adapter, const LoraSettings& settings,

@@ -7,6 +7,7 @@
 #include "formats/hf_directory.h"
 #include "host/error.h"
 #include "host/file.h"
+#include "formats/json.h"
 
 namespace kinglet::convert {
 namespace {
@@ -123,7 +124,7 @@ Status write_weights(const NewFolder& folder, const std::vector<Planned>& plan, 
     for (const Planned& t : tensors) index["weight_map"][t.param->hf] = name;
     KL_TRY(write_shard(folder.file(name), tensors, total, done, progress));
   }
-  return shards == 1 ? ok_status() : write_file(folder.file("model.safetensors.index.json"), index.dump(2) + "\n");
+  return shards == 1 ? ok_status() : write_file(folder.file("model.safetensors.index.json"), to_text(index, 2) + "\n");
 }
 
 Result<Json> describe(const Architecture& architecture, Hyper hyper) {
@@ -185,7 +186,7 @@ Result<std::vector<TextFile>> files_beside(const Checkpoint& source, const Model
     }
   }
   config["torch_dtype"] = torch_dtype(type);
-  files.push_back({"config.json", config.dump(2) + "\n"});
+  files.push_back({"config.json", to_text(config, 2) + "\n"});
   return files;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/chat_session.h"
 
 #include "host/error.h"
+#include "formats/json.h"
 
 namespace kinglet {
 namespace {
@@ -63,7 +64,7 @@ void ChatSession::reset() {
 
 Status ChatSession::save(const std::string& path) const {
   const Json note = {{"messages", conversation_.messages}};
-  return session_->save(path, note.dump(-1, ' ', false, Json::error_handler_t::replace));
+  return session_->save(path, to_text(note));
 }
 
 Status ChatSession::load(const std::string& path) {

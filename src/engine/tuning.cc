@@ -250,8 +250,7 @@ Tuning find_tuning(const std::string& path) {
   all[processor] = to_json(found);
   if (!path.empty() && !found.disturbed) {
     const std::string folder = std::filesystem::path(path).parent_path().string();
-    if (make_directories(folder).ok())
-      (void)write_file(path, all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+    if (make_directories(folder).ok()) (void)write_file(path, to_text(all, 1) + "\n");
   }
   return found;
 }

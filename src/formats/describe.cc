@@ -5,6 +5,7 @@
 
 #include "formats/hf_directory.h"
 #include "host/error.h"
+#include "formats/json.h"
 
 namespace kinglet {
 namespace {
@@ -109,8 +110,6 @@ void add_leaves(const std::string& key, const Json& value, std::vector<MetadataE
   out.push_back(std::move(entry));
 }
 
-std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 // Whole characters only.
 std::string shorten(std::string text, size_t most) {
   if (text.size() <= most) return text;
@@ -138,7 +137,7 @@ std::vector<MetadataEntry> describe_metadata(const Checkpoint& checkpoint) {
 }
 
 std::string metadata_text(const MetadataEntry& entry, size_t most) {
-  std::string text = dump(entry.value);
+  std::string text = to_text(entry.value);
   const bool goes_on = entry.value.is_array() && entry.value.size() == kArrayHead &&
                        !entry.type.ends_with(fmt::format("[{}]", kArrayHead));
   if (goes_on) text.replace(text.size() - 1, 1, ",...]");

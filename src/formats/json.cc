@@ -142,4 +142,8 @@ Result<Json> read_json(const std::string& path, const JsonLimits& limits) {
   return json;
 }
 
+std::string to_text(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace kinglet

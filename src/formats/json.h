@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "formats/json_fwd.h"
+#include "formats/json.h"
 
 namespace kinglet {
 
@@ -21,5 +22,8 @@ Result<Json> parse_json(std::string_view text, const JsonLimits& limits = {});
 
 /// Parses the file at `path`; errors carry the path.
 Result<Json> read_json(const std::string& path, const JsonLimits& limits = {});
+
+/// `json` as text: on one line, or with `indent` spaces a level. Bytes that are no UTF-8 become U+FFFD.
+std::string to_text(const Json& json, int indent = -1);
 
 }  // namespace kinglet

@@ -38,7 +38,7 @@ struct Writer::Impl {
       total = *end;
     }
     // Names that are no UTF-8 cannot be JSON; replace what cannot be said rather than throw.
-    std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    std::string text = to_text(json);
     text.resize(round_up<size_t>(text.size(), 8), ' ');
     return text;
   }

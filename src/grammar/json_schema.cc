@@ -7,6 +7,7 @@
 #include "grammar/json_text.h"
 #include "grammar/schema_merge.h"
 #include "host/error.h"
+#include "formats/json.h"
 
 namespace kinglet::grammar {
 namespace {
@@ -281,7 +282,7 @@ class Compiler {
     for (const Json& value : all) {
       const bool fits =
           types.empty() || std::any_of(types.begin(), types.end(), [&](const auto& t) { return is_of_type(value, t); });
-      if (fits) out.push_back(b_.text(value.dump(-1, ' ', false, Json::error_handler_t::replace)));
+      if (fits) out.push_back(b_.text(to_text(value)));
     }
     return b_.choice(std::move(out));
   }
@@ -333,7 +334,7 @@ class Compiler {
       if (has_length) return refuse(where, "'format' beside a length");
       if (!schema["format"].is_string()) return wrong(where, "'format' is no text");
       const auto out = json_.string_of_format(schema["format"].get_ref<const std::string&>());
-      if (!out) return refuse(where, "'format' " + schema["format"].dump());
+      if (!out) return refuse(where, "'format' " + to_text(schema["format"]));
       return *out;
     }
     if (max != kUnbounded && max < min) return wrong(where, "'maxLength' is below 'minLength'");
@@ -347,7 +348,7 @@ class Compiler {
     if (!schema[key].is_number()) return wrong(where, std::string("'") + key + "' is no number");
     const double value = schema[key].get<double>(), rounded = round(value);
     if ((!whole && rounded != value) || std::fabs(rounded) > 9e15)
-      return refuse(where, std::string("'") + key + "' of " + schema[key].dump());
+      return refuse(where, std::string("'") + key + "' of " + to_text(schema[key]));
     return std::optional(static_cast<int64_t>(rounded));
   }
 
@@ -436,7 +437,7 @@ class Compiler {
     std::vector<std::string> names;
     const auto add = [&](const std::string& name, const Json& value, bool must) -> Status {
       KL_ASSIGN(const Expr e, named(value, where + "/properties/" + name, depth));
-      const std::string key = Json(name).dump(-1, ' ', false, Json::error_handler_t::replace);
+      const std::string key = to_text(Json(name));
       all.push_back({b_.sequence({b_.text(key + ":"), json_.space(), e}), must});
       names.push_back(name);
       return ok_status();

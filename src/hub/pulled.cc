@@ -40,7 +40,7 @@ Status PulledIndex::save() const {
   KL_TRY(make_directories(home.string()));
   Json json = Json::object();
   for (const auto& [name, file] : entries_) json[name] = file;
-  return write_file((home / "pulled.json").string(), json.dump(2) + "\n");
+  return write_file((home / "pulled.json").string(), to_text(json, 2) + "\n");
 }
 
 }  // namespace kinglet::hub

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "formats/json.h"
+
 namespace kinglet::server {
 namespace {
 
@@ -95,7 +97,7 @@ CallScanner::State CallScanner::end_value(const std::vector<std::string>& names)
     name_ = value->get<std::string>();
   } else if (key == "arguments" || key == "parameters") {
     // Some models write the object as a text.
-    arguments_ = value->is_string() ? value->get<std::string>() : value->is_null() ? "{}" : value->dump();
+    arguments_ = value->is_string() ? value->get<std::string>() : value->is_null() ? "{}" : to_text(*value);
   }
   return State::open;
 }

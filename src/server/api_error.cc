@@ -30,7 +30,7 @@ std::string to_body(const ApiError& error) {
                        {"type", type_of(error.status)},
                        {"param", or_null(error.param)},
                        {"code", or_null(error.code)}}}};
-  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return to_text(body);
 }
 
 ApiError to_api_error(const Status& status) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <random>
 
+#include "formats/json.h"
+
 namespace kinglet::server {
 namespace {
 
@@ -61,8 +63,6 @@ std::string_view trimmed(std::string_view text) {
   while (text.ends_with('\n')) text.remove_suffix(1);
   return text;
 }
-
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 Json& system_message(Json& messages) {
   if (messages.empty() || messages[0].value("role", "") != "system") {
@@ -133,8 +133,8 @@ std::string calls_text(const ChatFamily& family, const Json& calls) {
   std::string out;
   for (const Json& call : calls) {
     const Json& function = call["function"];
-    const std::string one = "{\"name\": " + dump(function["name"]) + ", \"" + std::string(family.arguments) +
-                            "\": " + dump(function.contains("arguments") ? function["arguments"] : Json::object()) +
+    const std::string one = "{\"name\": " + to_text(function["name"]) + ", \"" + std::string(family.arguments) +
+                            "\": " + to_text(function.contains("arguments") ? function["arguments"] : Json::object()) +
                             "}";
     if (family.form == CallForm::list) {
       out += (out.empty() ? std::string(family.begin) + "[" : ", ") + one;
@@ -166,11 +166,11 @@ ToolConversation for_family(const ChatFamily& family, std::string_view template_
     case ToolDelivery::variable:
       return {std::move(messages), tools};
     case ToolDelivery::system_field:
-      system_message(messages)["tools"] = dump(functions_of(tools));
+      system_message(messages)["tools"] = to_text(functions_of(tools));
       break;
     case ToolDelivery::instructions: {
       std::string text(kInstructions);
-      for (const Json& tool : tools) text += dump(tool) + "\n";
+      for (const Json& tool : tools) text += to_text(tool) + "\n";
       append_text(system_message(messages), text.append(kHowToCall));
       break;
     }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/replies.h"
+#include "formats/json.h"
 
 namespace kinglet::server {
 namespace {

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdio>
 
+#include "formats/json.h"
+
 namespace kinglet::server {
 
 void log_line(Json entry) {
@@ -10,7 +12,7 @@ void log_line(Json entry) {
   Json line = {
       {"time", static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) / 1000}};
   line.update(entry);
-  const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const std::string text = to_text(line) + "\n";
   std::fwrite(text.data(), 1, text.size(), stderr);  // one call: lines of several threads stay whole
 }
 

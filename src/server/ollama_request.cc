@@ -4,6 +4,8 @@
 
 #include <deque>
 
+#include "formats/json.h"
+
 namespace kinglet::server {
 namespace {
 
@@ -131,9 +133,7 @@ void move_prompt(RequestFields& fields, Json& chat, OllamaRequest& out) {
 
 }  // namespace
 
-std::string to_ollama_body(const ApiError& error) {
-  return Json{{"error", error.message}}.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string to_ollama_body(const ApiError& error) { return to_text(Json{{"error", error.message}}); }
 
 std::variant<OllamaRequest, ApiError> parse_ollama_request(const Json& body, OllamaKind kind) {
   RequestFields fields(body);

@@ -9,8 +9,6 @@
 
 namespace kinglet::server {
 
-inline std::string to_text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 inline HttpReply json_reply(const Json& body, int status = 200) { return {status, "application/json", to_text(body)}; }
 
 HttpReply error_reply(const ApiError& error);

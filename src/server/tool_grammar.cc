@@ -5,6 +5,7 @@
 #include "grammar/json_schema.h"
 #include "grammar/json_text.h"
 #include "host/error.h"
+#include "formats/json.h"
 
 namespace kinglet::server {
 namespace {
@@ -53,7 +54,7 @@ class Calls {
   }
 
   Expr call(const Tool& tool, Expr arguments) {
-    const std::string name = Json(tool.name).dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string name = to_text(Json(tool.name));
     std::vector<Expr> parts{b_.text("{"), json_.space()};
     if (family_.bare) {
       parts.push_back(

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "formats/json.h"
+
 namespace kinglet::server {
 namespace {
 
@@ -23,7 +25,7 @@ ApiError bad_tool(std::string_view what) { return bad_field("tools", fmt::format
 void parse_tool(const Json& given, RequestFields& fields, ToolUse& out) {
   const Json* type = member(given, "type");
   if (is_text(type) && *type != "function") {
-    return fields.fail({400, fmt::format("tools of type {} are not supported here, only functions", type->dump()),
+    return fields.fail({400, fmt::format("tools of type {} are not supported here, only functions", to_text(*type)),
                         "tools", "unsupported_parameter"});
   }
   const Json* function = member(given, "function");

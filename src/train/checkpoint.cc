@@ -47,8 +47,7 @@ Status save_checkpoint(const std::string& path, const Json& state, std::span<con
                        std::span<const StateTensor> optimizer) {
   Json whole{{"version", kVersion}};
   whole.update(state);
-  return safetensors::write(path, all_tensors(weights, optimizer),
-                            {{kStateKey, whole.dump(-1, ' ', false, Json::error_handler_t::replace)}});
+  return safetensors::write(path, all_tensors(weights, optimizer), {{kStateKey, to_text(whole)}});
 }
 
 Result<Json> load_checkpoint(const std::string& path, std::span<const TrainedTensor> weights,
@@ -77,7 +76,8 @@ std::string settings_difference(const Json& wanted, const Json& saved) {
   for (const auto& [key, value] : wanted.items()) {
     const auto found = saved.find(key);
     if (found == saved.end()) return fmt::format("the checkpoint does not say {}", key);
-    if (*found != value) return fmt::format("{} is {} here and {} in the checkpoint", key, value.dump(), found->dump());
+    if (*found != value)
+      return fmt::format("{} is {} here and {} in the checkpoint", key, to_text(value), to_text(*found));
   }
   return {};
 }

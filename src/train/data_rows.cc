@@ -4,6 +4,7 @@
 #include <array>
 
 #include "host/error.h"
+#include "formats/json.h"
 
 namespace kinglet::train {
 namespace {
@@ -191,8 +192,7 @@ Result<std::vector<int32_t>> integers(const Json& row, std::string_view key) {
   for (const Json& item : list) {
     const bool whole = item.is_number_integer() && !(item.is_number_unsigned() && item.get<uint64_t>() > INT32_MAX);
     if (!whole || item.get<int64_t>() < INT32_MIN || item.get<int64_t>() > INT32_MAX)
-      return error(Code::corrupt, "\"{}\" holds {}, which is no token id", key,
-                   item.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40));
+      return error(Code::corrupt, "\"{}\" holds {}, which is no token id", key, to_text(item).substr(0, 40));
     out.push_back(static_cast<int32_t>(item.get<int64_t>()));
   }
   return out;

@@ -55,7 +55,7 @@ Result<JsonLog> JsonLog::open(const std::string& path, int64_t first_step) {
   if (first_step > 0) {
     KL_ASSIGN(const std::vector<Json> kept, read_log(path, first_step));
     std::string text;
-    for (const Json& line : kept) text += line.dump() + "\n";
+    for (const Json& line : kept) text += to_text(line) + "\n";
     KL_TRY(write_file(path, text));
   }
   KL_ASSIGN(AppendFile file,
@@ -63,6 +63,6 @@ Result<JsonLog> JsonLog::open(const std::string& path, int64_t first_step) {
   return JsonLog(std::move(file));
 }
 
-Status JsonLog::add(const StepRecord& record) { return file_.write(to_json(record).dump() + "\n"); }
+Status JsonLog::add(const StepRecord& record) { return file_.write(to_text(to_json(record)) + "\n"); }
 
 }  // namespace kinglet::train

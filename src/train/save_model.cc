@@ -3,6 +3,7 @@
 #include "formats/hf_directory.h"
 #include "host/error.h"
 #include "host/file.h"
+#include "formats/json.h"
 
 namespace kinglet::train {
 namespace {
@@ -47,7 +48,7 @@ Status save_model(const Parameters& parameters, const Checkpoint& config, const 
   for (const char* key : {"dtype", "torch_dtype"})
     if (json.contains(key)) json[key] = "float32";
   KL_TRY(write_weights(parameters, join_path(folder, "model.safetensors")));
-  KL_TRY(write_file(join_path(folder, "config.json"), json.dump(2) + "\n"));
+  KL_TRY(write_file(join_path(folder, "config.json"), to_text(json, 2) + "\n"));
   return tokenizer.empty() ? ok_status() : copy_tokenizer(tokenizer, folder);
 }
 
