@@ -52,7 +52,7 @@ function(kinglet_build_quickly target)
 endfunction()
 
 # Headers that cost a second or two in every file of the host ring, compiled once for the libraries, once with GoogleTest
-# for the tests, and once with CLI11 for the commands. A file includes what it uses all the same: the tidy preset builds
+# for the tests, and once at -O1 for the commands. A file includes what it uses all the same: the tidy preset builds
 # without this. Clang does not take them from targets whose definitions differ.
 set(KINGLET_PRECOMPILED <algorithm> <array> <cmath> <cstdint> <filesystem> <functional> <map> <memory> <mutex> <optional>
   <span> <string> <string_view> <thread> <unordered_map> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp>)
@@ -103,7 +103,7 @@ function(kinglet_library name)
   elseif(name STREQUAL "formats")  # the lowest library that has all of those headers
     kinglet_precompile(${target})
   elseif(name STREQUAL "cli")
-    kinglet_precompile(${target} <CLI/CLI.hpp>)
+    kinglet_precompile(${target})
     kinglet_build_quickly(${target})
   else()
     kinglet_precompiled_by(${target} kinglet_formats)

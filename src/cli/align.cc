@@ -7,6 +7,7 @@
 #include "host/error.h"
 #include "hub/home.h"
 #include "train/preference.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -39,7 +40,7 @@ Result<train::ReferenceCache> reference_cache(const TuningRun& tuning, const Tun
                                fmt::format("{} {} {} {}", model, words.base, words.base_type, find_kernels("")->name));
 }
 
-Status align(const CLI::App& app, const Words& words) {
+Status align(const Arguments& arguments, const Words& words) {
   const train::PreferenceOptions options = options_of(words);
   const bool pairs = options.method != train::PreferenceMethod::kto;
   const size_t group = pairs ? 2 : 1;
@@ -65,17 +66,17 @@ Status align(const CLI::App& app, const Words& words) {
                cache.found());
   train::PreferenceTraining objective(*tuning->graph, training, held_out ? &*held_out : nullptr, tuning->order(group),
                                       tuning->shape, options);
-  KL_ASSIGN(const TrainingOutcome outcome,
-            tuning->run(app, objective, {{"method", words.method}, {"beta", options.beta}, {"gamma", options.gamma}}));
-  KL_TRY(tuning->save(app, objective, outcome, fmt::format("kinglet align {}", words.tuning.model)));
+  KL_ASSIGN(
+      const TrainingOutcome outcome,
+      tuning->run(arguments, objective, {{"method", words.method}, {"beta", options.beta}, {"gamma", options.gamma}}));
+  KL_TRY(tuning->save(arguments, objective, outcome, fmt::format("kinglet align {}", words.tuning.model)));
   KL_ASSIGN(const train::PreferenceScore score, objective.score(held_out ? *held_out : training));
   if (words.tuning.common.json) {
-    fmt::print("{}\n", Json{{"out", words.tuning.training.out},
-                            {"steps", tuning->plan.steps},
-                            {"first_loss", outcome.first_loss},
-                            {"loss", outcome.last_loss},
-                            {held_out ? "held_out" : "training", figures_of(score)}}
-                           .dump());
+    fmt::print("{}\n", to_text(Json{{"out", words.tuning.training.out},
+                                    {"steps", tuning->plan.steps},
+                                    {"first_loss", outcome.first_loss},
+                                    {"loss", outcome.last_loss},
+                                    {held_out ? "held_out" : "training", figures_of(score)}}));
     return ok_status();
   }
   fmt::print(
@@ -88,27 +89,28 @@ Status align(const CLI::App& app, const Words& words) {
 
 }  // namespace
 
-Action setup_align(CLI::App& app) {
+Action setup_align(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  app.add_option("--method", words->method, "dpo, ipo, simpo, orpo or kto")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"dpo", "ipo", "simpo", "orpo", "kto"}));
-  app.add_option("--base", words->tuning.base,
-                 "what is trained: a lora or dora adapter, a lora beside weights as the file has them (qlora), or "
-                 "the full model")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"full", "lora", "qlora", "dora"}));
-  app.add_option("--beta", words->beta, "how far to go from the reference (default: 0.1; simpo 2)");
-  app.add_option("--gamma", words->gamma, "simpo: the margin that is wanted")->capture_default_str();
-  add_tuning(app, words->tuning);
+  arguments.option("--method", words->method, "dpo, ipo, simpo, orpo or kto")
+      .show_default()
+      .one_of({"dpo", "ipo", "simpo", "orpo", "kto"});
+  arguments
+      .option("--base", words->tuning.base,
+              "what is trained: a lora or dora adapter, a lora beside weights as the file has them (qlora), or "
+              "the full model")
+      .show_default()
+      .one_of({"full", "lora", "qlora", "dora"});
+  arguments.option("--beta", words->beta, "how far to go from the reference (default: 0.1; simpo 2)");
+  arguments.option("--gamma", words->gamma, "simpo: the margin that is wanted").show_default();
+  add_tuning(arguments, words->tuning);
   words->tuning.training.rate = 5e-5;
-  app.footer(
+  arguments.footer(
       "Rows are prompt, chosen, rejected; of kto also prompt, completion, label.\n\n"
       "Example:\n"
       "  kinglet align qwen2.5-coder-0.5b pairs.jsonl --held-out test.jsonl --method dpo --out ./aligned");
-  return [words, &app] {
-    KL_TRY(apply_config(app, words->tuning.training.config));
-    return align(app, *words);
+  return [words, arguments]() mutable {
+    KL_TRY(arguments.read_settings(words->tuning.training.config));
+    return align(arguments, *words);
   };
 }
 

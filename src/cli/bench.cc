@@ -110,7 +110,7 @@ void print(const Words& words, const LoadedModel& loaded, const Runner& runner, 
                     {"high", round2(m.speeds.back())},
                     {"load_s", round2(load_seconds)},
                     {"peak_rss_mb", peak_resident_bytes() >> 20}};
-  fmt::print("{}\n", row.dump());
+  fmt::print("{}\n", to_text(row));
   std::fflush(stdout);
 }
 
@@ -157,25 +157,25 @@ Status run(const Words& words) {
 
 }  // namespace
 
-Action setup_bench(CLI::App& app) {
+Action setup_bench(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_common(app, words->common);
-  add_model(app, words->model);
-  add_cache(app, words->model);
-  app.add_option("-p,--prompt", words->prompt, "tokens of the prompt test, one batch (0: none)")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 20));
-  app.add_option("-n,--gen", words->generate, "tokens of the decode test, one at a time (0: none)")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 20));
-  app.add_option("-d,--depth", words->depths, "tokens of context before each test, e.g. 0,4096")
-      ->delimiter(',')
-      ->check(CLI::Range(0, 1 << 28));
-  app.add_option("-r,--repeat", words->repeats, "repeats after one warm-up; the median is printed")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  app.add_flag("-v,--verbose", words->verbose, "also print where the weights lie and the memory ledger");
-  app.footer("Example:\n  kinglet bench qwen2.5-coder-0.5b -p 512 -n 64 -d 0,4096 --json");
+  add_common(arguments, words->common);
+  add_model(arguments, words->model);
+  add_cache(arguments, words->model);
+  arguments.option("-p,--prompt", words->prompt, "tokens of the prompt test, one batch (0: none)")
+      .show_default()
+      .range(0, 1 << 20);
+  arguments.option("-n,--gen", words->generate, "tokens of the decode test, one at a time (0: none)")
+      .show_default()
+      .range(0, 1 << 20);
+  arguments.option("-d,--depth", words->depths, "tokens of context before each test, e.g. 0,4096")
+      .delimiter(',')
+      .range(0, 1 << 28);
+  arguments.option("-r,--repeat", words->repeats, "repeats after one warm-up; the median is printed")
+      .show_default()
+      .range(1, 1000);
+  arguments.flag("-v,--verbose", words->verbose, "also print where the weights lie and the memory ledger");
+  arguments.footer("Example:\n  kinglet bench qwen2.5-coder-0.5b -p 512 -n 64 -d 0,4096 --json");
   return [words] { return run(*words); };
 }
 

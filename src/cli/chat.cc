@@ -14,6 +14,7 @@
 #include "host/interrupt.h"
 #include "host/terminal.h"
 #include "hub/home.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -162,7 +163,7 @@ Status Chat::answer(const std::string& text) {
   if (printer.failed()) return Status(Code::io, "cannot write to standard output");
   last_ = *answer;
   if (words_.common.json) {
-    fmt::print("{}\n", to_json(*answer).dump(-1, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}\n", to_text(to_json(*answer)));
     std::fflush(stdout);
   } else if (words_.stats || (answer->finish != Finish::end && answer->finish != Finish::stop)) {
     fmt::print(stderr, "[{}]\n", summary(*answer, options_, runner().context()));
@@ -225,18 +226,18 @@ Status run(const Words& words) {
 
 }  // namespace
 
-Action setup_chat(CLI::App& app) {
+Action setup_chat(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_model(app, words->model);
-  app.add_option("--system", words->system, "the system's message");
-  add_template(app, words->template_file);
-  app.add_flag("--stats", words->stats, "a line of figures after each answer");
-  add_common(app, words->common);
-  add_cache(app, words->model);
-  add_adapters(app, words->model);
-  add_speculate(app, words->speculate);
-  add_sampling(app, words->sampling);
-  app.footer(
+  add_model(arguments, words->model);
+  arguments.option("--system", words->system, "the system's message");
+  add_template(arguments, words->template_file);
+  arguments.flag("--stats", words->stats, "a line of figures after each answer");
+  add_common(arguments, words->common);
+  add_cache(arguments, words->model);
+  add_adapters(arguments, words->model);
+  add_speculate(arguments, words->speculate);
+  add_sampling(arguments, words->sampling);
+  arguments.footer(
       "Ctrl-C stops an answer, Ctrl-D leaves; /help lists commands: /save, /load, /stats, /system, /reset.\n"
       "What was typed is kept in KINGLET_HOME/history. Without a terminal, each line of standard input is a "
       "message.\n\n"

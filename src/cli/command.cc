@@ -14,12 +14,11 @@
 
 namespace kinglet::cli {
 
-void add_common(CLI::App& app, CommonOptions& options) {
-  app.add_flag("--json", options.json, "print JSON for machines");
-  app.add_option("-t,--threads", options.threads, "threads to use (default: one for each processor)")
-      ->check(CLI::Range(1, 1024));
-  app.add_option("--memory", options.memory,
-                 "hold the memory ledger to this much, e.g. 6G, or refuse with the breakdown");
+void add_common(Arguments arguments, CommonOptions& options) {
+  arguments.flag("--json", options.json, "print JSON for machines");
+  arguments.option("-t,--threads", options.threads, "threads to use (default: one for each processor)").range(1, 1024);
+  arguments.option("--memory", options.memory,
+                   "hold the memory ledger to this much, e.g. 6G, or refuse with the breakdown");
 }
 
 namespace {
@@ -43,31 +42,22 @@ Status guarded(const Action& action) {
 }  // namespace
 
 int run_main(int argc, char** argv) {
-  CLI::App app{"Kinglet: small language models, their whole life, on hardware you own", "kinglet"};
-  app.set_version_flag("--version", std::string("kinglet ") + kVersion);
-  app.require_subcommand(1);
+  CommandLine line("Kinglet: small language models, their whole life, on hardware you own", "kinglet",
+                   fmt::format("kinglet {}", kVersion));
   struct Entry {
-    CLI::App* app;
+    std::string name;
     Action action;
   };
   std::vector<Entry> entries;
-#define KINGLET_COMMAND(id, name, summary) \
-  { \
-    CLI::App* sub = app.add_subcommand(name, summary); \
-    entries.push_back({sub, setup_##id(*sub)}); \
-  }
+#define KINGLET_COMMAND(id, name, summary) entries.push_back({name, setup_##id(line.add_command(name, summary))});
 #include "cli/commands.def"
 #undef KINGLET_COMMAND
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
+  if (const std::optional<int> code = line.parse(argc, argv)) return *code;
   for (const Entry& entry : entries) {
-    if (!entry.app->parsed()) continue;
+    if (!line.given(entry.name)) continue;
     const Status status = guarded(entry.action);
     // A message may quote what a hostile file says.
-    if (!status.ok()) fmt::print(stderr, "kinglet {}: {}\n", entry.app->get_name(), one_line(status.text()));
+    if (!status.ok()) fmt::print(stderr, "kinglet {}: {}\n", entry.name, one_line(status.text()));
     return exit_code(status.code());
   }
   return 0;

@@ -1,11 +1,11 @@
 // A command of the program: one file in cli/, one line in cli/commands.def.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 
 #include "base/status.h"
+#include "cli/arguments.h"
 
 namespace kinglet::cli {
 
@@ -19,9 +19,9 @@ struct CommonOptions {
   int threads = 0;     ///< 0: as many as there are processors
   std::string memory;  ///< e.g. "6G"; empty: no limit
 };
-void add_common(CLI::App& app, CommonOptions& options);
+void add_common(Arguments arguments, CommonOptions& options);
 
-#define KINGLET_COMMAND(id, name, summary) Action setup_##id(CLI::App& app);
+#define KINGLET_COMMAND(id, name, summary) Action setup_##id(Arguments arguments);
 #include "cli/commands.def"
 #undef KINGLET_COMMAND
 

@@ -10,31 +10,17 @@
 namespace kinglet::cli {
 namespace {
 
-std::vector<const CLI::App*> commands_of(const CLI::App& root) {
-  return root.get_subcommands([](const CLI::App* app) { return !app->get_name().empty(); });
-}
-
-/// "--long" and "-s" of every option; positional words have neither.
-std::vector<std::string> flags_of(const CLI::Option& option) {
-  std::vector<std::string> flags;
-  for (const std::string& name : option.get_lnames()) flags.push_back("--" + name);
-  for (const std::string& name : option.get_snames()) flags.push_back("-" + name);
-  return flags;
-}
-
-bool takes_value(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
-
-/// Every flag of `app`, and of those that take a value apart: what follows one of them is a file name or free text.
+/// Every flag of a command, and of those that take a value apart: what follows one of them is a file name or free text.
 struct Flags {
   std::string all;
   std::string with_value;
 };
-Flags join_flags(const CLI::App& app) {
+Flags join_flags(const Arguments& arguments) {
   Flags flags;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& flag : flags_of(*option)) {
+  for (const Option& option : arguments.options()) {
+    for (const std::string& flag : option.flags()) {
       flags.all += (flags.all.empty() ? "" : " ") + flag;
-      if (takes_value(*option)) flags.with_value += (flags.with_value.empty() ? "" : "|") + flag;
+      if (option.takes_value()) flags.with_value += (flags.with_value.empty() ? "" : "|") + flag;
     }
   }
   return flags;
@@ -55,9 +41,9 @@ std::string zsh_text(const std::string& text) {
   return out;
 }
 
-std::string bash_case(const CLI::App& command) {
+std::string bash_case(const Arguments& command) {
   const Flags flags = join_flags(command);
-  std::string out = fmt::format("    {})\n      options='{}'\n", command.get_name(), flags.all);
+  std::string out = fmt::format("    {})\n      options='{}'\n", command.name(), flags.all);
   if (!flags.with_value.empty()) {
     out += fmt::format("      case \"$previous\" in {}) options='' ;; esac\n", flags.with_value);
   }
@@ -65,23 +51,23 @@ std::string bash_case(const CLI::App& command) {
 }
 
 /// One line of _arguments for each spelling of an option.
-std::string zsh_option(const CLI::Option& option) {
+std::string zsh_option(const Option& option) {
   std::string out;
-  for (const std::string& flag : flags_of(option)) {
-    out += fmt::format("        '{}[{}]{}' \\\n", flag, zsh_text(option.get_description()),
-                       takes_value(option) ? ":value:_files" : "");
+  for (const std::string& flag : option.flags()) {
+    out += fmt::format("        '{}[{}]{}' \\\n", flag, zsh_text(option.description()),
+                       option.takes_value() ? ":value:_files" : "");
   }
   return out;
 }
 
 }  // namespace
 
-std::string bash_completion(const CLI::App& root) {
+std::string bash_completion(const Arguments& root) {
   std::string names;
   std::string cases;
-  for (const CLI::App* command : commands_of(root)) {
-    names += (names.empty() ? "" : " ") + command->get_name();
-    cases += bash_case(*command);
+  for (const Arguments& command : root.commands()) {
+    names += (names.empty() ? "" : " ") + command.name();
+    cases += bash_case(command);
   }
   return fmt::format(R"script(# bash completion for kinglet; made by `kinglet completion bash`
 _kinglet() {{
@@ -105,13 +91,13 @@ complete -F _kinglet kinglet
                      names, join_flags(root).all, cases);
 }
 
-std::string zsh_completion(const CLI::App& root) {
+std::string zsh_completion(const Arguments& root) {
   std::string names;
   std::string cases;
-  for (const CLI::App* command : commands_of(root)) {
-    names += fmt::format("    '{}:{}'\n", command->get_name(), zsh_text(command->get_description()));
-    cases += fmt::format("    {})\n      _arguments \\\n", command->get_name());
-    for (const CLI::Option* option : command->get_options()) cases += zsh_option(*option);
+  for (const Arguments& command : root.commands()) {
+    names += fmt::format("    '{}:{}'\n", command.name(), zsh_text(command.description()));
+    cases += fmt::format("    {})\n      _arguments \\\n", command.name());
+    for (const Option& option : command.options()) cases += zsh_option(option);
     cases += "        '*:file:_files'\n      ;;\n";
   }
   return fmt::format(R"script(#compdef kinglet
@@ -139,12 +125,12 @@ fi
                      names, cases);
 }
 
-Action setup_completion(CLI::App& app) {
+Action setup_completion(Arguments arguments) {
   auto shell = std::make_shared<std::string>();
-  app.add_option("SHELL", *shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
-  app.footer("Example: kinglet completion bash > ~/.local/share/bash-completion/completions/kinglet");
-  return [&app, shell]() -> Status {
-    const CLI::App& root = *app.get_parent();
+  arguments.option("SHELL", *shell, "bash or zsh").required().one_of({"bash", "zsh"});
+  arguments.footer("Example: kinglet completion bash > ~/.local/share/bash-completion/completions/kinglet");
+  return [arguments, shell]() -> Status {
+    const Arguments root = arguments.program();
     fmt::print("{}", *shell == "bash" ? bash_completion(root) : zsh_completion(root));
     return ok_status();
   };

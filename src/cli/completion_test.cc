@@ -12,9 +12,9 @@ namespace kinglet::cli {
 namespace {
 
 /// Two commands with one option each.
-void add_commands(CLI::App& root, std::string& value, bool& flag) {
-  root.add_subcommand("run", "answer a prompt")->add_option("-t,--threads", value, "it's a [number]: of threads");
-  root.add_subcommand("rm", "remove a model")->add_flag("--all", flag, "every one");
+void add_commands(CommandLine& root, std::string& value, bool& flag) {
+  root.add_command("run", "answer a prompt").option("-t,--threads", value, "it's a [number]: of threads");
+  root.add_command("rm", "remove a model").flag("--all", flag, "every one");
 }
 
 class Completion : public ::testing::Test {
@@ -39,12 +39,12 @@ class Completion : public ::testing::Test {
     return run("bash",
                "compopt() { :; }\nCOMP_WORDS=(" + words + ")\nCOMP_CWORD=" + std::to_string(index) +
                    "\n_kinglet\necho \"${COMPREPLY[*]}\"\n",
-               bash_completion(root_));
+               bash_completion(root_.program()));
   }
 
   std::string value_;
   bool flag_ = false;
-  CLI::App root_{"test", "kinglet"};
+  CommandLine root_{"test", "kinglet", "kinglet 0"};
 };
 
 TEST_F(Completion, BashOffersCommands) {
@@ -62,11 +62,11 @@ TEST_F(Completion, BashOffersNoOptionWhereAValueIsDue) { EXPECT_EQ(offers("kingl
 
 TEST_F(Completion, ZshScriptParses) {
   if (std::system("command -v zsh > /dev/null") != 0) GTEST_SKIP() << "zsh is not installed";
-  EXPECT_EQ(run("zsh -n", "", zsh_completion(root_)), "");
+  EXPECT_EQ(run("zsh -n", "", zsh_completion(root_.program())), "");
 }
 
 TEST_F(Completion, ZshEscapesWhatItsArgumentsWouldRead) {
-  const std::string script = zsh_completion(root_);
+  const std::string script = zsh_completion(root_.program());
   EXPECT_NE(script.find("'--threads[it'\\''s a \\[number\\]\\: of threads]:value:_files'"), std::string::npos)
       << script;
   EXPECT_NE(script.find("'--all[every one]'"), std::string::npos) << script;

@@ -42,7 +42,7 @@ Status run(const Options& o) {
   }
   KL_ASSIGN(const Checkpoint written, Checkpoint::open(file));
   if (o.common.json) {
-    fmt::print("{}\n", Json{{"file", file}, {"type", o.type}, {"bytes", written.weight_bytes()}}.dump());
+    fmt::print("{}\n", to_text(Json{{"file", file}, {"type", o.type}, {"bytes", written.weight_bytes()}}));
   } else {
     fmt::print("{}: {:.1f} MB\n", file, static_cast<double>(written.weight_bytes()) / 1e6);
   }
@@ -51,17 +51,16 @@ Status run(const Options& o) {
 
 }  // namespace
 
-Action setup_convert(CLI::App& app) {
+Action setup_convert(Arguments arguments) {
   const auto o = std::make_shared<Options>();
-  add_common(app, o->common);
-  app.add_option("source", o->source, "GGUF file or Hugging Face directory")->required();
-  app.add_option("destination", o->destination, "a name that ends in .gguf, or a directory to make")->required();
-  app.add_option("--type", o->type, "type of the weights: f32, f16, bf16, q8_0 (GGUF only), or keep")
-      ->capture_default_str();
-  app.add_option("--name", o->name, "the model's name in the GGUF");
-  app.add_option("--split", o->split,
-                 "largest size of a GGUF file, e.g. 2G: a larger model goes into NAME-00001-of-0000N.gguf and so on");
-  app.footer(
+  add_common(arguments, o->common);
+  arguments.option("source", o->source, "GGUF file or Hugging Face directory").required();
+  arguments.option("destination", o->destination, "a name that ends in .gguf, or a directory to make").required();
+  arguments.option("--type", o->type, "type of the weights: f32, f16, bf16, q8_0 (GGUF only), or keep").show_default();
+  arguments.option("--name", o->name, "the model's name in the GGUF");
+  arguments.option("--split", o->split,
+                   "largest size of a GGUF file, e.g. 2G: a larger model goes into NAME-00001-of-0000N.gguf and so on");
+  arguments.footer(
       "Examples:\n  kinglet convert ./Qwen2.5-0.5B qwen.gguf --type q8_0\n  kinglet convert mistral.gguf parts.gguf "
       "--split 2G");
   return [o] { return run(*o); };

@@ -57,14 +57,14 @@ Status detokenize(const Words& words) {
 
 }  // namespace
 
-Action setup_detokenize(CLI::App& app) {
+Action setup_detokenize(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_common(app, words->common);
-  app.add_option("MODEL", words->model, "a name from `kinglet list`, a GGUF file or a Hugging Face directory")
-      ->required();
-  app.add_option("IDS", words->ids, "token ids, apart or with commas (default: standard input)");
-  app.add_flag("--special", words->special, "print the text of special tokens too");
-  app.footer("Example: kinglet detokenize qwen2.5-coder-0.5b 9707,11,1879,0");
+  add_common(arguments, words->common);
+  arguments.option("MODEL", words->model, "a name from `kinglet list`, a GGUF file or a Hugging Face directory")
+      .required();
+  arguments.option("IDS", words->ids, "token ids, apart or with commas (default: standard input)");
+  arguments.flag("--special", words->special, "print the text of special tokens too");
+  arguments.footer("Example: kinglet detokenize qwen2.5-coder-0.5b 9707,11,1879,0");
   return [words] { return detokenize(*words); };
 }
 

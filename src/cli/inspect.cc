@@ -372,23 +372,23 @@ Status verdict(const Words& words, const Report& r) {
 
 Status run(const Words& words) {
   KL_ASSIGN(const Report report, gather(words));
-  if (words.common.json) fmt::print("{}\n", report_json(report).dump(-1, ' ', false, Json::error_handler_t::replace));
+  if (words.common.json) fmt::print("{}\n", to_text(report_json(report)));
   else Printer(words, report).run();
   return verdict(words, report);
 }
 
 }  // namespace
 
-Action setup_inspect(CLI::App& app) {
+Action setup_inspect(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_common(app, words->common);
-  add_model(app, words->model);
-  add_cache(app, words->model);
-  app.get_option("--ctx")->description(
+  add_common(arguments, words->common);
+  add_model(arguments, words->model);
+  add_cache(arguments, words->model);
+  arguments.find("--ctx").describe(
       "plan memory for a conversation of so many tokens (default: what the model was made for)");
-  app.add_flag("--tensors", words->tensors, "list every tensor: name, type, shape, bytes");
-  app.add_flag("--program", words->program, "show the computation step by step; layers that repeat are shown once");
-  app.footer("Example:\n  kinglet inspect gemma-3-270m --program --ctx 8192");
+  arguments.flag("--tensors", words->tensors, "list every tensor: name, type, shape, bytes");
+  arguments.flag("--program", words->program, "show the computation step by step; layers that repeat are shown once");
+  arguments.footer("Example:\n  kinglet inspect gemma-3-270m --program --ctx 8192");
   return [words] { return run(*words); };
 }
 

@@ -23,13 +23,12 @@ Status run_list(const Words& words) {
     fmt::print("{:<{}}  {:>9}  {:<5}  {:<12}  {}\n", "NAME", widest, "SIZE", "HERE", "LICENCE", "MODEL");
   for (const hub::Listed& model : models) {
     if (words.common.json) {
-      fmt::print("{}\n", Json{{"name", model.name},
-                              {"title", model.title},
-                              {"licence", model.licence},
-                              {"size", model.size},
-                              {"here", model.here},
-                              {"path", model.path}}
-                             .dump());
+      fmt::print("{}\n", to_text(Json{{"name", model.name},
+                                      {"title", model.title},
+                                      {"licence", model.licence},
+                                      {"size", model.size},
+                                      {"here", model.here},
+                                      {"path", model.path}}));
     } else {
       fmt::print("{:<{}}  {:>9}  {:<5}  {:<12}  {}\n", model.name, widest,
                  model.size > 0 ? format_bytes(model.size) : "?", model.here ? "yes" : "no", model.licence,
@@ -41,10 +40,10 @@ Status run_list(const Words& words) {
 
 }  // namespace
 
-Action setup_list(CLI::App& app) {
+Action setup_list(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_common(app, words->common);
-  app.footer(
+  add_common(arguments, words->common);
+  arguments.footer(
       "Models that are here and models that can be pulled. --json prints one object a line.\n\nExample:\n  kinglet "
       "list");
   return [words] { return run_list(*words); };

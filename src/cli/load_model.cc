@@ -11,22 +11,23 @@
 
 namespace kinglet::cli {
 
-void add_model(CLI::App& app, ModelWords& words) {
-  app.add_option("MODEL", words.name, "a name from `kinglet list`, a GGUF file or a Hugging Face directory")
-      ->required();
-  app.add_flag("--reference", words.reference, "compute with the reference kernels: slow, readable, the yardstick");
+void add_model(Arguments arguments, ModelWords& words) {
+  arguments.option("MODEL", words.name, "a name from `kinglet list`, a GGUF file or a Hugging Face directory")
+      .required();
+  arguments.flag("--reference", words.reference, "compute with the reference kernels: slow, readable, the yardstick");
 }
 
-void add_cache(CLI::App& app, ModelWords& words) {
-  app.add_option("-c,--ctx", words.context, "longest conversation in tokens (default: what the model was made for)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
-  app.add_option("--kv,--kv-type", words.kv_type,
-                 "keys and values as f16, bf16, i8 or f32 (default: f32 beside f32 weights, else f16)")
-      ->check(CLI::IsMember({"f16", "bf16", "i8", "f32"}));
+void add_cache(Arguments arguments, ModelWords& words) {
+  arguments.option("-c,--ctx", words.context, "longest conversation in tokens (default: what the model was made for)")
+      .range(int64_t{1}, int64_t{1} << 30);
+  arguments
+      .option("--kv,--kv-type", words.kv_type,
+              "keys and values as f16, bf16, i8 or f32 (default: f32 beside f32 weights, else f16)")
+      .one_of({"f16", "bf16", "i8", "f32"});
 }
 
-void add_adapters(CLI::App& app, ModelWords& words) {
-  app.add_option(
+void add_adapters(Arguments arguments, ModelWords& words) {
+  arguments.option(
       "--adapter", words.adapters,
       "apply a LoRA adapter (a PEFT directory or a GGUF adapter): PATH, or PATH=SCALE; may be given several times");
 }

@@ -21,11 +21,11 @@ struct ModelWords {
 };
 
 /// Declares MODEL and --reference.
-void add_model(CLI::App& app, ModelWords& words);
+void add_model(Arguments arguments, ModelWords& words);
 /// Declares --adapter.
-void add_adapters(CLI::App& app, ModelWords& words);
+void add_adapters(Arguments arguments, ModelWords& words);
 /// Declares --ctx and --kv, for commands that keep a conversation.
-void add_cache(CLI::App& app, ModelWords& words);
+void add_cache(Arguments arguments, ModelWords& words);
 
 /// The adapters that were named, with their scales. Errors: invalid_argument.
 Result<std::vector<AdapterChoice>> adapter_choices(const ModelWords& words);

@@ -33,7 +33,7 @@ void print_row(const Words& words, int64_t position, std::span<const float> logi
   if (words.common.json) {
     Json row = {{"position", position}, {"id", words.ids[static_cast<size_t>(position)]}, {"top", Json::array()}};
     for (const TokenScore& t : top) row["top"].push_back({t.id, t.log_probability});
-    fmt::print("{}\n", row.dump());
+    fmt::print("{}\n", to_text(row));
     return;
   }
   fmt::print("{:6} {:8} ", position, words.ids[static_cast<size_t>(position)]);
@@ -74,19 +74,19 @@ Status run(const Words& words) {
 
 }  // namespace
 
-Action setup_logits(CLI::App& app) {
+Action setup_logits(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_common(app, words->common);
-  add_model(app, words->model);
-  add_cache(app, words->model);
-  add_adapters(app, words->model);
-  app.add_option("--ids", words->ids, "token ids, separated by commas")->delimiter(',')->required();
-  app.add_option("--top", words->top, "how many of the most probable tokens to print for each position (0: none)")
-      ->capture_default_str();
-  app.add_option("--chunk", words->chunk, "evaluate this many tokens at a time (default: as many as fit)")
-      ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--out", words->out, "write all logits to this .safetensors file, one f32 tensor `logits` (T, V)");
-  app.footer("Example:\n  kinglet logits model.gguf --ids 1,2,3 --top 3 --out logits.safetensors");
+  add_common(arguments, words->common);
+  add_model(arguments, words->model);
+  add_cache(arguments, words->model);
+  add_adapters(arguments, words->model);
+  arguments.option("--ids", words->ids, "token ids, separated by commas").delimiter(',').required();
+  arguments.option("--top", words->top, "how many of the most probable tokens to print for each position (0: none)")
+      .show_default();
+  arguments.option("--chunk", words->chunk, "evaluate this many tokens at a time (default: as many as fit)")
+      .range(1, 1 << 20);
+  arguments.option("--out", words->out, "write all logits to this .safetensors file, one f32 tensor `logits` (T, V)");
+  arguments.footer("Example:\n  kinglet logits model.gguf --ids 1,2,3 --top 3 --out logits.safetensors");
   return [words] { return run(*words); };
 }
 

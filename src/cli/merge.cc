@@ -12,6 +12,7 @@
 #include "host/file.h"
 #include "host/progress.h"
 #include "hub/resolve.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -173,14 +174,13 @@ void remove_path(const std::string& path) {
 void report(const Words& words, const Divergence& d, const Choice& choice) {
   const double same = static_cast<double>(d.same_best) / static_cast<double>(std::max<int64_t>(d.tokens, 1));
   if (words.common.json) {
-    fmt::print("{}\n", Json{{"out", words.out},
-                            {"type", words.type},
-                            {"kl_mean", d.mean},
-                            {"kl_most", d.most},
-                            {"same_best", same},
-                            {"tokens", d.tokens},
-                            {"bound", choice.most_divergence}}
-                           .dump());
+    fmt::print("{}\n", to_text(Json{{"out", words.out},
+                                    {"type", words.type},
+                                    {"kl_mean", d.mean},
+                                    {"kl_most", d.most},
+                                    {"same_best", same},
+                                    {"tokens", d.tokens},
+                                    {"bound", choice.most_divergence}}));
   } else {
     fmt::print(
         "{}: KL divergence from the live adapter {:.2e} nats a token (at most {:.2e}), the same best token {:.1f}% of "
@@ -230,26 +230,27 @@ Status merge(const Words& words) {
 
 }  // namespace
 
-Action setup_merge(CLI::App& app) {
+Action setup_merge(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_model(app, words->model);
-  app.add_option("ADAPTER", words->model.adapters,
-                 "a PEFT directory or a GGUF adapter, or either =SCALE; may be several")
-      ->required();
-  app.add_option("-o,--out", words->out, "a name that ends in .gguf, or a directory to make")->required();
-  app.add_option("--type", words->type,
-                 "of the merged weights: f32, f16, bf16, q8_0, or keep (each requantized to its own)")
-      ->capture_default_str();
-  app.add_option("--text", words->text_file, "what both models read to be compared (default: a text of Kinglet's own)");
-  app.add_option("--tokens", words->tokens, "of that text")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 20));
-  app.add_option("--max-kl", words->most_divergence,
-                 "refuse beyond this KL divergence in nats a token (default: 0.005 for f32 and f16, 0.02 for bf16 and "
-                 "q8_0, 0.1 for keep)")
-      ->check(CLI::NonNegativeNumber);
-  add_common(app, words->common);
-  app.footer(
+  add_model(arguments, words->model);
+  arguments
+      .option("ADAPTER", words->model.adapters, "a PEFT directory or a GGUF adapter, or either =SCALE; may be several")
+      .required();
+  arguments.option("-o,--out", words->out, "a name that ends in .gguf, or a directory to make").required();
+  arguments
+      .option("--type", words->type,
+              "of the merged weights: f32, f16, bf16, q8_0, or keep (each requantized to its own)")
+      .show_default();
+  arguments.option("--text", words->text_file,
+                   "what both models read to be compared (default: a text of Kinglet's own)");
+  arguments.option("--tokens", words->tokens, "of that text").show_default().range(int64_t{2}, int64_t{1} << 20);
+  arguments
+      .option("--max-kl", words->most_divergence,
+              "refuse beyond this KL divergence in nats a token (default: 0.005 for f32 and f16, 0.02 for bf16 and "
+              "q8_0, 0.1 for keep)")
+      .non_negative();
+  add_common(arguments, words->common);
+  arguments.footer(
       "Adds the adapter's products to the weights, compares the result with the adapter as it runs beside its base, "
       "and keeps\n"
       "it only where the two agree.\n\n"

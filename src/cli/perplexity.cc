@@ -10,6 +10,7 @@
 #include "host/error.h"
 #include "host/file.h"
 #include "host/progress.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -27,7 +28,7 @@ void print(const Words& words, const Perplexity& p, int64_t context, size_t toke
                       {"mean_nll", p.mean_nll()}, {"chunks", p.chunks},
                       {"context", context},       {"scored_tokens", p.tokens},
                       {"text_tokens", tokens}};
-    fmt::print("{}\n", out.dump());
+    fmt::print("{}\n", to_text(out));
     return;
   }
   fmt::print("perplexity {:.4f} +/- {:.4f}\n", p.value(), p.standard_error());
@@ -66,18 +67,16 @@ Status run(const Words& words) {
 
 }  // namespace
 
-Action setup_perplexity(CLI::App& app) {
+Action setup_perplexity(Arguments arguments) {
   auto words = std::make_shared<Words>();
   words->model.context = 512;
-  add_common(app, words->common);
-  add_model(app, words->model);
-  app.add_option("FILE", words->file, "the text (UTF-8)")->required();
-  add_cache(app, words->model);
-  app.get_option("--ctx")->description("tokens of a chunk, of which the second half is scored (default: 512)");
-  app.add_option("--chunks", words->chunks, "score at most so many chunks (0: all)")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 30));
-  app.footer("Example:\n  kinglet perplexity gemma-3-270m wiki.test.txt --chunks 10");
+  add_common(arguments, words->common);
+  add_model(arguments, words->model);
+  arguments.option("FILE", words->file, "the text (UTF-8)").required();
+  add_cache(arguments, words->model);
+  arguments.find("--ctx").describe("tokens of a chunk, of which the second half is scored (default: 512)");
+  arguments.option("--chunks", words->chunks, "score at most so many chunks (0: all)").show_default().range(0, 1 << 30);
+  arguments.footer("Example:\n  kinglet perplexity gemma-3-270m wiki.test.txt --chunks 10");
   return [words] { return run(*words); };
 }
 

@@ -26,20 +26,20 @@ Status run_pull(const Words& words) {
     KL_ASSIGN(name, hub::default_model_name());
   }
   KL_ASSIGN(const std::string path, hub::pull(name, options));
-  if (words.common.json) fmt::print("{}\n", Json{{"name", name}, {"path", path}}.dump());
+  if (words.common.json) fmt::print("{}\n", to_text(Json{{"name", name}, {"path", path}}));
   else fmt::print("{}\n", path);
   return ok_status();
 }
 
 }  // namespace
 
-Action setup_pull(CLI::App& app) {
+Action setup_pull(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  app.add_option("NAME", words->name,
-                 "a name from `kinglet list`, or hf:owner/repo[:file-or-type] (default: the default model)");
-  app.add_flag("--force", words->force, "fetch again what is here already");
-  add_common(app, words->common);
-  app.footer(
+  arguments.option("NAME", words->name,
+                   "a name from `kinglet list`, or hf:owner/repo[:file-or-type] (default: the default model)");
+  arguments.flag("--force", words->force, "fetch again what is here already");
+  add_common(arguments, words->common);
+  arguments.footer(
       "Fetches into $KINGLET_HOME/models (~/.cache/kinglet/models), goes on where an earlier try broke off, and "
       "checks\n"
       "the digest before the file gets its name. HF_ENDPOINT and HF_TOKEN are respected. Prints the path.\n\n"

@@ -13,6 +13,7 @@
 #include "host/interrupt.h"
 #include "host/terminal.h"
 #include "tokenizer/chat_format.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -84,7 +85,7 @@ void print_figures(const Words& words, const Generation& g, const GenerateOption
     out["model"] = words.model.name;
     out["seed"] = options.sampling.seed;
     out["context"] = runner.context();
-    fmt::print("{}\n", out.dump(-1, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}\n", to_text(out));
     return;
   }
   if (!words.quiet || words.stats)
@@ -126,23 +127,23 @@ Status run(const Words& words) {
 
 }  // namespace
 
-Action setup_run(CLI::App& app) {
+Action setup_run(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_model(app, words->model);
-  app.add_option("PROMPT", words->prompt, "what to answer (default, and -: read it from standard input)");
-  app.add_option("-f,--file", words->file, "read the prompt from this file");
-  app.add_option("--system", words->system, "the system's message, before the prompt");
-  app.add_flag("--raw", words->raw, "continue the prompt as it stands, without the chat template");
-  app.add_flag("--special", words->special, "with --raw: special tokens in the prompt are tokens, not text");
-  add_template(app, words->template_file);
-  app.add_flag("-q,--quiet", words->quiet, "print nothing but the answer");
-  app.add_flag("--stats", words->stats, "more figures at the end");
-  add_common(app, words->common);
-  add_cache(app, words->model);
-  add_adapters(app, words->model);
-  add_speculate(app, words->speculate);
-  add_sampling(app, words->sampling);
-  app.footer(
+  add_model(arguments, words->model);
+  arguments.option("PROMPT", words->prompt, "what to answer (default, and -: read it from standard input)");
+  arguments.option("-f,--file", words->file, "read the prompt from this file");
+  arguments.option("--system", words->system, "the system's message, before the prompt");
+  arguments.flag("--raw", words->raw, "continue the prompt as it stands, without the chat template");
+  arguments.flag("--special", words->special, "with --raw: special tokens in the prompt are tokens, not text");
+  add_template(arguments, words->template_file);
+  arguments.flag("-q,--quiet", words->quiet, "print nothing but the answer");
+  arguments.flag("--stats", words->stats, "more figures at the end");
+  add_common(arguments, words->common);
+  add_cache(arguments, words->model);
+  add_adapters(arguments, words->model);
+  add_speculate(arguments, words->speculate);
+  add_sampling(arguments, words->sampling);
+  arguments.footer(
       "A model with a chat template answers the prompt; any other continues it, by 256 tokens unless told "
       "otherwise.\n\n"
       "Examples:\n"

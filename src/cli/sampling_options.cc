@@ -54,16 +54,16 @@ Result<grammar::Grammar> grammar_of(const SamplingWords& words) {
 
 }  // namespace
 
-void add_sampling(CLI::App& app, SamplingWords& words) {
+void add_sampling(Arguments arguments, SamplingWords& words) {
   SamplingOptions& s = words.sampling;
   const auto add = [&](const char* flag, auto& value, const char* text) {
-    app.add_option(flag, value, text)->group(kGroup)->capture_default_str();
+    arguments.option(flag, value, text).group(kGroup).show_default();
   };
   add("-n,--max-tokens", words.max_tokens,
       "most tokens of an answer; 0: until the model ends it or the context is full");
-  app.add_option("--stop", words.stops, "end the answer at this text, which is left out (may be given again)")
-      ->group(kGroup)
-      ->allow_extra_args(false);
+  arguments.option("--stop", words.stops, "end the answer at this text, which is left out (may be given again)")
+      .group(kGroup)
+      .repeated();
   add("--temperature,--temp", s.temperature, "0: always the likeliest token; higher: more varied");
   add("--top-k", s.top_k, "choose among the k likeliest; 0: all");
   add("--top-p", s.top_p, "choose among the likeliest that hold this probability together; 1: all");
@@ -73,20 +73,20 @@ void add_sampling(CLI::App& app, SamplingWords& words) {
   add("--presence-penalty", s.presence_penalty, "taken off the logit of tokens that were there");
   add("--frequency-penalty", s.frequency_penalty, "taken off for each time a token was there");
   add("--penalty-window", s.penalty_window, "last tokens that penalties look at; 0: none; -1: all");
-  app.add_option("--logit-bias", words.biases, "ID=VALUE: add to a token's logit; -inf bans it (may be given again)")
-      ->group(kGroup)
-      ->allow_extra_args(false);
-  app.add_option("-s,--seed", words.seed,
-                 "the same seed and prompt give the same answer (default: a new one each time)")
-      ->group(kGroup);
+  arguments.option("--logit-bias", words.biases, "ID=VALUE: add to a token's logit; -inf bans it (may be given again)")
+      .group(kGroup)
+      .repeated();
+  arguments
+      .option("-s,--seed", words.seed, "the same seed and prompt give the same answer (default: a new one each time)")
+      .group(kGroup);
   constexpr char kFormGroup[] = "Holding the answer to a form";
-  auto* const schema = app.add_option("--json-schema", words.json_schema,
-                                      "JSON that satisfies this schema: a file, or the schema itself ({...})");
-  auto* const regex = app.add_option("--regex", words.regex, "a text that matches this regular expression as a whole");
-  auto* const grammar = app.add_option("--grammar", words.grammar, "a text of the grammar in this GBNF file");
-  schema->group(kFormGroup)->excludes(regex)->excludes(grammar);
-  regex->group(kFormGroup)->excludes(grammar);
-  grammar->group(kFormGroup);
+  Option schema = arguments.option("--json-schema", words.json_schema,
+                                   "JSON that satisfies this schema: a file, or the schema itself ({...})");
+  Option regex = arguments.option("--regex", words.regex, "a text that matches this regular expression as a whole");
+  Option grammar = arguments.option("--grammar", words.grammar, "a text of the grammar in this GBNF file");
+  schema.group(kFormGroup).excludes(regex).excludes(grammar);
+  regex.group(kFormGroup).excludes(grammar);
+  grammar.group(kFormGroup);
 }
 
 Status add_constraint(const SamplingWords& words, const Tokenizer& tokenizer, GenerateOptions& options) {

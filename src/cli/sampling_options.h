@@ -1,11 +1,11 @@
 // Words of `run` and `chat` that say how tokens are chosen and when an answer ends.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/arguments.h"
 #include "engine/generate.h"
 
 namespace kinglet::cli {
@@ -21,7 +21,7 @@ struct SamplingWords {
   std::string grammar;  ///< a GBNF file
 };
 
-void add_sampling(CLI::App& app, SamplingWords& words);
+void add_sampling(Arguments arguments, SamplingWords& words);
 
 /// What the words say, with a seed from the system's source of random numbers where none was given. Errors:
 /// invalid_argument for a bias that is no ID=VALUE.

@@ -168,42 +168,40 @@ Status run(const Words& words) {
 
 }  // namespace
 
-Action setup_serve(CLI::App& app) {
+Action setup_serve(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  app.add_option("MODEL", words->models, "names from `kinglet list`, GGUF files or Hugging Face directories")
-      ->required();
+  arguments.option("MODEL", words->models, "names from `kinglet list`, GGUF files or Hugging Face directories")
+      .required();
   const auto add = [&](const char* flag, auto& value, const char* text) {
-    return app.add_option(flag, value, text)->capture_default_str();
+    return arguments.option(flag, value, text).show_default();
   };
   add("--host", words->http.host, "address to listen on; others than this machine can reach it only with API keys");
   add("--port", words->http.port, "port to listen on; 0: a free one, which the first line tells");
-  app.add_option("--api-key-file", words->api_key_file,
-                 "API keys, one a line: as they are, or sha256:HASH (also: KINGLET_API_KEY)");
-  app.add_option("--allow-host", words->access.hosts, "another name that clients may call the server by")
-      ->allow_extra_args(false);
-  app.add_option("--allow-origin", words->access.origins,
-                 "web pages that may use the server, e.g. https://chat.example")
-      ->allow_extra_args(false);
-  app.add_option("--tls-certificate", words->tls_certificate, "certificate chain for HTTPS, as PEM");
-  app.add_option("--tls-key", words->tls_key, "its private key, as PEM");
-  add("-p,--parallel", words->scheduler.parallel, "most answers under way at once")->check(CLI::Range(1, 256));
-  add("--queue", words->scheduler.queue, "most requests that wait beyond those")->check(CLI::Range(1, 1 << 20));
-  add("--chunk", words->scheduler.chunk, "most tokens of prompts beside answers under way")
-      ->check(CLI::Range(1, 1 << 20));
+  arguments.option("--api-key-file", words->api_key_file,
+                   "API keys, one a line: as they are, or sha256:HASH (also: KINGLET_API_KEY)");
+  arguments.option("--allow-host", words->access.hosts, "another name that clients may call the server by").repeated();
+  arguments
+      .option("--allow-origin", words->access.origins, "web pages that may use the server, e.g. https://chat.example")
+      .repeated();
+  arguments.option("--tls-certificate", words->tls_certificate, "certificate chain for HTTPS, as PEM");
+  arguments.option("--tls-key", words->tls_key, "its private key, as PEM");
+  add("-p,--parallel", words->scheduler.parallel, "most answers under way at once").range(1, 256);
+  add("--queue", words->scheduler.queue, "most requests that wait beyond those").range(1, 1 << 20);
+  add("--chunk", words->scheduler.chunk, "most tokens of prompts beside answers under way").range(1, 1 << 20);
   add("--cache-memory", words->cache_memory, "keep ended conversations while keys and values take less than this");
   add("--max-body", words->max_body, "largest body of a request");
-  add("--max-connections", words->http.max_connections, "most connections")->check(CLI::Range(1, 1 << 20));
+  add("--max-connections", words->http.max_connections, "most connections").range(1, 1 << 20);
   add("--idle-seconds", words->http.idle_seconds, "close a connection that is silent for so long");
   add("--watchdog-seconds", words->service.watchdog_seconds,
       "a model silent for so long while it has work is not healthy");
   add("--drain-seconds", words->drain_seconds, "time that answers under way get when the server is told to end");
-  app.add_flag("!--no-web", words->service.web_page, "serve no web page at /");
-  app.add_flag("--reference", words->model.reference, "compute with the reference kernels");
-  add_template(app, words->template_file);
-  add_common(app, words->common);
-  add_cache(app, words->model);
-  add_adapters(app, words->model);
-  app.footer(
+  arguments.flag("!--no-web", words->service.web_page, "serve no web page at /");
+  arguments.flag("--reference", words->model.reference, "compute with the reference kernels");
+  add_template(arguments, words->template_file);
+  add_common(arguments, words->common);
+  add_cache(arguments, words->model);
+  add_adapters(arguments, words->model);
+  arguments.footer(
       "Open http://HOST:PORT in a browser for a page to chat with the model, or point any client of OpenAI's API at\n"
       "http://HOST:PORT/v1. Log lines, as JSON and without prompts, go to "
       "standard\n"

@@ -6,10 +6,11 @@
 
 namespace kinglet::cli {
 
-void add_speculate(CLI::App& app, std::string& word) {
-  app.add_option("--speculate", word,
-                 "guess tokens and check several at once, the same answer sooner: ngram, off, or a smaller MODEL")
-      ->capture_default_str();
+void add_speculate(Arguments arguments, std::string& word) {
+  arguments
+      .option("--speculate", word,
+              "guess tokens and check several at once, the same answer sooner: ngram, off, or a smaller MODEL")
+      .show_default();
 }
 
 int64_t speculation_outputs(const std::string& word) { return word == "off" ? 1 : SpeculationPace::kMostGuessed + 1; }

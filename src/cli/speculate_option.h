@@ -1,7 +1,6 @@
 // --speculate of `run` and `chat`: who guesses the next tokens.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 
@@ -10,7 +9,7 @@
 
 namespace kinglet::cli {
 
-void add_speculate(CLI::App& app, std::string& word);
+void add_speculate(Arguments arguments, std::string& word);
 
 /// Rows of logits that a runner must be able to give for it: RunnerOptions::outputs.
 int64_t speculation_outputs(const std::string& word);

@@ -9,6 +9,7 @@
 #include "host/file.h"
 #include "host/progress.h"
 #include "host/threads.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -24,7 +25,7 @@ Status list_presets(bool json) {
   KL_ASSIGN(const auto all, convert::presets());
   for (const convert::Preset& p : all) {
     if (json) {
-      fmt::print("{}\n", Json{{"preset", p.name}, {"source", p.source}}.dump());
+      fmt::print("{}\n", to_text(Json{{"preset", p.name}, {"source", p.source}}));
     } else {
       fmt::print("{:<18} {}\n", p.name, p.source);
     }
@@ -45,9 +46,10 @@ Status run(const Options& o) {
   KL_TRY(convert::synthesize(preset, o.out, options));
   KL_ASSIGN(const MappedFile written, MappedFile::open(o.out));
   if (o.common.json) {
-    fmt::print("{}\n",
-               Json{{"file", o.out}, {"preset", preset.name}, {"type", name(*type)}, {"bytes", written.bytes().size()}}
-                   .dump());
+    fmt::print(
+        "{}\n",
+        to_text(
+            Json{{"file", o.out}, {"preset", preset.name}, {"type", name(*type)}, {"bytes", written.bytes().size()}}));
   } else {
     fmt::print("{}: {} at {}, {:.2f} GB\n", o.out, preset.name, name(*type),
                static_cast<double>(written.bytes().size()) / 1e9);
@@ -57,15 +59,15 @@ Status run(const Options& o) {
 
 }  // namespace
 
-Action setup_synth(CLI::App& app) {
+Action setup_synth(Arguments arguments) {
   const auto o = std::make_shared<Options>();
-  add_common(app, o->common);
-  app.add_option("preset", o->preset, "shape to take; --list names them");
-  app.add_option("out", o->out, "GGUF file to write");
-  app.add_option("--type", o->type, "type of the weights: q4_k, q8_0, f16, ...")->capture_default_str();
-  app.add_option("--seed", o->seed, "the same seed gives the same file")->capture_default_str();
-  app.add_flag("--list", o->list, "list the presets and where their shapes are published");
-  app.footer("Example:\n  kinglet synth mistral-7b-v0.1 mistral.gguf --type q4_k");
+  add_common(arguments, o->common);
+  arguments.option("preset", o->preset, "shape to take; --list names them");
+  arguments.option("out", o->out, "GGUF file to write");
+  arguments.option("--type", o->type, "type of the weights: q4_k, q8_0, f16, ...").show_default();
+  arguments.option("--seed", o->seed, "the same seed gives the same file").show_default();
+  arguments.flag("--list", o->list, "list the presets and where their shapes are published");
+  arguments.footer("Example:\n  kinglet synth mistral-7b-v0.1 mistral.gguf --type q4_k");
   return [o] { return run(*o); };
 }
 

@@ -27,18 +27,19 @@ Status check_vocabulary(const std::string& name, const Checkpoint& teacher, cons
 
 }  // namespace
 
-void add_teacher(CLI::App& app, TeacherWords& words) {
+void add_teacher(Arguments arguments, TeacherWords& words) {
   constexpr char kGroup[] = "Distillation";
-  app.add_option("--teacher", words.model, "a larger model of the same vocabulary, whose distributions are learned too")
-      ->group(kGroup);
-  app.add_option("--distill-alpha", words.alpha, "share of the teacher in the loss; the rest is the labels'")
-      ->check(CLI::Range(0.0, 1.0))
-      ->group(kGroup)
-      ->capture_default_str();
-  app.add_option("--temperature", words.temperature, "at which the two distributions are compared")
-      ->check(CLI::Range(0.01, 100.0))
-      ->group(kGroup)
-      ->capture_default_str();
+  arguments
+      .option("--teacher", words.model, "a larger model of the same vocabulary, whose distributions are learned too")
+      .group(kGroup);
+  arguments.option("--distill-alpha", words.alpha, "share of the teacher in the loss; the rest is the labels'")
+      .range(0.0, 1.0)
+      .group(kGroup)
+      .show_default();
+  arguments.option("--temperature", words.temperature, "at which the two distributions are compared")
+      .range(0.01, 100.0)
+      .group(kGroup)
+      .show_default();
 }
 
 Result<std::unique_ptr<Teacher>> Teacher::open(const TeacherWords& words, const ModelSpec& student,

@@ -18,7 +18,7 @@ struct TeacherWords {
   double alpha = 0.5, temperature = 2;
 };
 /// Declares --teacher, --distill-alpha and --temperature.
-void add_teacher(CLI::App& app, TeacherWords& words);
+void add_teacher(Arguments arguments, TeacherWords& words);
 
 /// Not movable: the graph looks at the parameters.
 class Teacher {

@@ -13,6 +13,7 @@
 #include "hub/resolve.h"
 #include "tokenizer/chat_source.h"
 #include "tokenizer/chat_template.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -94,8 +95,7 @@ Status run(const Words& words) {
   if (!compiled.ok()) return annotate(words.source, compiled.status());
   const auto text = compiled->render(variables, now);
   if (!text.ok()) return annotate(words.source, text.status());
-  const std::string out =
-      words.common.json ? Json{{"text", *text}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n" : *text;
+  const std::string out = words.common.json ? to_text(Json{{"text", *text}}) + "\n" : *text;
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0) {
     return Status(Code::io, "cannot write to standard output");
   }
@@ -104,17 +104,18 @@ Status run(const Words& words) {
 
 }  // namespace
 
-Action setup_template(CLI::App& app) {
+Action setup_template(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  app.add_option("SOURCE", words->source, "a template file, or a model: a registry name, a GGUF file, a directory")
-      ->required();
-  app.add_option("INPUT", words->input,
-                 "JSON: messages, tools, add_generation_prompt and other variables (- for standard input)")
-      ->required();
-  app.add_option("--now", words->now,
-                 "the time that strftime_now sees: \"2026-01-15 12:00\", or seconds since 1970 (default: now)");
-  add_common(app, words->common);
-  app.footer(
+  arguments.option("SOURCE", words->source, "a template file, or a model: a registry name, a GGUF file, a directory")
+      .required();
+  arguments
+      .option("INPUT", words->input,
+              "JSON: messages, tools, add_generation_prompt and other variables (- for standard input)")
+      .required();
+  arguments.option("--now", words->now,
+                   "the time that strftime_now sees: \"2026-01-15 12:00\", or seconds since 1970 (default: now)");
+  add_common(arguments, words->common);
+  arguments.footer(
       "Prints the text that a model would be given, byte for byte, without a line end of its own.\n\n"
       "Example:\n"
       "  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}' |\n"

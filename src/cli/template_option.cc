@@ -9,8 +9,8 @@ constexpr uint64_t kMaxTemplateBytes = uint64_t{4} << 20;
 
 }  // namespace
 
-void add_template(CLI::App& app, std::string& file) {
-  app.add_option("--template", file, "use the chat template of this file instead of the model's");
+void add_template(Arguments arguments, std::string& file) {
+  arguments.option("--template", file, "use the chat template of this file instead of the model's");
 }
 
 Result<ChatSource> template_source(const std::string& file, const Model& model) {

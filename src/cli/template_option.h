@@ -9,7 +9,7 @@
 
 namespace kinglet::cli {
 
-void add_template(CLI::App& app, std::string& file);
+void add_template(Arguments arguments, std::string& file);
 
 /// The template of `file`, with the model's special tokens; the model's own where `file` is empty (its text is empty
 /// where the model has none). Errors: those of read_file.

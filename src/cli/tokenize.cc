@@ -118,22 +118,23 @@ std::string token_table(const Tokenizer& tokenizer, const std::vector<TokenId>& 
   return out;
 }
 
-Action setup_tokenize(CLI::App& app) {
+Action setup_tokenize(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_common(app, words->common);
-  app.add_option("MODEL", words->model, "a name from `kinglet list`, a GGUF file or a Hugging Face directory")
-      ->required();
-  const CLI::Option* text = app.add_option("TEXT", words->text, "the text (default: standard input)");
-  app.add_flag("--special", words->special, "special tokens in the text are parsed; without it they are text");
-  app.add_flag("--bos", words->bos, "begin with the model's BOS token");
-  app.add_flag("--jsonl", words->jsonl, "one JSON string a line from standard input, one JSON array of ids a line out");
-  app.footer(
+  add_common(arguments, words->common);
+  arguments.option("MODEL", words->model, "a name from `kinglet list`, a GGUF file or a Hugging Face directory")
+      .required();
+  Option text = arguments.option("TEXT", words->text, "the text (default: standard input)");
+  arguments.flag("--special", words->special, "special tokens in the text are parsed; without it they are text");
+  arguments.flag("--bos", words->bos, "begin with the model's BOS token");
+  arguments.flag("--jsonl", words->jsonl,
+                 "one JSON string a line from standard input, one JSON array of ids a line out");
+  arguments.footer(
       "Examples:\n"
       "  kinglet tokenize qwen2.5-coder-0.5b \"Hello, world!\"\n"
       "  kinglet tokenize model.gguf --special \"<|im_start|>user\"\n"
       "  printf '\"one\"\\n\"two\"\\n' | kinglet tokenize model.gguf --jsonl");
   return [words, text] {
-    words->has_text = text->count() > 0;
+    words->has_text = text.given();
     return tokenize(*words);
   };
 }

@@ -14,6 +14,7 @@
 #include "tokenizer/bpe_trainer.h"
 #include "tokenizer/pretokenizer_names.h"
 #include "train/data_rows.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -85,7 +86,7 @@ void report(const Words& words, const train::RowProblems& problems, const Json& 
     for (const std::string& one : problems.first()) fmt::print(stderr, "  {}\n", one);
   }
   if (words.common.json) {
-    fmt::print("{}\n", figures.dump(-1, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}\n", to_text(figures));
     return;
   }
   fmt::print("{}: {} tokens ({} merges) from {:.2f} MB in {:.1f} s; {:.3f} bytes a token on this text\n", words.out,
@@ -129,31 +130,30 @@ Status train_tokenizer(const Words& words) {
 
 }  // namespace
 
-Action setup_tokenizer(CLI::App& app) {
+Action setup_tokenizer(Arguments arguments) {
   auto words = std::make_shared<Words>();
-  add_common(app, words->common);
-  app.add_option("ACTION", words->action, "train")->required()->check(CLI::IsMember({"train"}));
-  app.add_option("FILES", words->files, "text: .txt, .jsonl, .tsv, each also as .gz or .zst")->required();
-  app.add_option("-o,--out", words->out, "folder for tokenizer.json and tokenizer_config.json")->required();
-  app.add_option("-n,--vocab-size", words->vocabulary, "tokens in all: special ones, 256 bytes, merges")
-      ->required()
-      ->check(CLI::Range(256, 1 << 22));
-  app.add_option("--style", words->style, "how words are cut: llama3 or gpt2")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"llama3", "gpt2"}));
-  app.add_option("--min-count", words->min_count, "a pair that occurs less often becomes no token")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  app.add_option("--eos", words->eos, "the token that ends a text")->capture_default_str();
-  app.add_option("--bos", words->bos, "the token that begins a text (default: none)");
-  app.add_option("--pad", words->pad, "the token that pads (default: none; Kinglet never pads)");
-  app.add_option("--special", words->special,
-                 "another special token, e.g. \"<|im_start|>\"; may be given several times")
-      ->expected(1)
-      ->take_all();
-  app.add_option("--template", words->template_file, "a chat template to write beside it");
-  app.add_flag("--strict", words->strict, "stop at the first malformed row");
-  app.footer(
+  add_common(arguments, words->common);
+  arguments.option("ACTION", words->action, "train").required().one_of({"train"});
+  arguments.option("FILES", words->files, "text: .txt, .jsonl, .tsv, each also as .gz or .zst").required();
+  arguments.option("-o,--out", words->out, "folder for tokenizer.json and tokenizer_config.json").required();
+  arguments.option("-n,--vocab-size", words->vocabulary, "tokens in all: special ones, 256 bytes, merges")
+      .required()
+      .range(256, 1 << 22);
+  arguments.option("--style", words->style, "how words are cut: llama3 or gpt2")
+      .show_default()
+      .one_of({"llama3", "gpt2"});
+  arguments.option("--min-count", words->min_count, "a pair that occurs less often becomes no token")
+      .show_default()
+      .range(int64_t{1}, int64_t{1} << 40);
+  arguments.option("--eos", words->eos, "the token that ends a text").show_default();
+  arguments.option("--bos", words->bos, "the token that begins a text (default: none)");
+  arguments.option("--pad", words->pad, "the token that pads (default: none; Kinglet never pads)");
+  arguments
+      .option("--special", words->special, "another special token, e.g. \"<|im_start|>\"; may be given several times")
+      .repeated();
+  arguments.option("--template", words->template_file, "a chat template to write beside it");
+  arguments.flag("--strict", words->strict, "stop at the first malformed row");
+  arguments.footer(
       "Examples:\n"
       "  kinglet tokenizer train books/*.txt.gz --vocab-size 4096 --out ./tokenizer\n"
       "  kinglet tokenizer train chats.jsonl --vocab-size 8192 --special \"<|im_start|>\" --eos \"<|im_end|>\" -o "

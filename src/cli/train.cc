@@ -19,6 +19,7 @@
 #include "train/held_out.h"
 #include "train/language_modeling.h"
 #include "train/save_model.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -276,7 +277,7 @@ Status finish(const Run& run, const TrainingTask& task, const TrainingOutcome& o
               {"tokens", outcome.tokens},
               {"seconds", outcome.seconds}};
     if (outcome.held_out) json["held_out_loss"] = *outcome.held_out;
-    fmt::print("{}\n", json.dump());
+    fmt::print("{}\n", to_text(json));
     return ok_status();
   }
   fmt::print("{}: {} steps, loss {:.4f} -> {:.4f}{}, {:.0f} tokens/s\n", out, task.plan.steps, outcome.first_loss,
@@ -285,7 +286,7 @@ Status finish(const Run& run, const TrainingTask& task, const TrainingOutcome& o
   return ok_status();
 }
 
-Status train_model(const CLI::App& app, const Words& words) {
+Status train_model(const Arguments& arguments, const Words& words) {
   const TrainingWords& t = words.training;
   if (words.model.empty())
     return Status(Code::invalid_argument,
@@ -317,7 +318,7 @@ Status train_model(const CLI::App& app, const Words& words) {
   course["data"] = {{"samples", run.plan.samples}, {"tokens", run.plan.tokens}};
   course["parameters"] = run.plan.parameters;
   if (run.teacher) course["teacher"] = run.teacher->course();
-  const TrainingTask task{.app = &app,
+  const TrainingTask task{.arguments = arguments,
                           .words = &t,
                           .objective = &*run.objective,
                           .tensors = train::trained_tensors(*run.parameters, tensor_options_of(t)),
@@ -338,32 +339,35 @@ Status train_model(const CLI::App& app, const Words& words) {
 
 }  // namespace
 
-Action setup_train(CLI::App& app) {
+Action setup_train(Arguments arguments) {
   const auto words = std::make_shared<Words>();
-  app.add_option("model", words->model,
-                 "a Hugging Face directory, a config.json, or a preset of `kinglet synth --list`");
-  app.add_option("--data", words->data,
-                 "what to learn: .jsonl of \"input_ids\" (and \"labels\") or \"text\", .txt, packed as .gz or .zst "
-                 "(may be given again)")
-      ->allow_extra_args(true);
-  app.add_option("--held-out", words->held_out, "data to measure on, not learned")->allow_extra_args(true);
-  app.add_option("--held-out-share", words->held_out_share, "hold out the last part of the data in place of --held-out")
-      ->check(CLI::Range(0.0, 0.9))
-      ->capture_default_str();
-  app.add_option("--init", words->init,
-                 "weights: go on from those that are there; random: start afresh; auto: weights where there are")
-      ->check(CLI::IsMember({"auto", "weights", "random"}))
-      ->capture_default_str();
-  app.add_option("--tokenizer", words->tokenizer,
-                 "directory whose tokenizer is used and copied (default: the model's)");
-  app.add_option("--set", words->set, "KEY=VALUE of config.json, e.g. num_hidden_layers=6 (may be given again)")
-      ->allow_extra_args(false);
-  app.add_option("--gguf", words->gguf, "also write the model as this GGUF file");
-  app.add_flag("--strict", words->strict, "stop at the first row that cannot be used, in place of counting it");
-  add_training(app, words->training);
-  add_teacher(app, words->teacher);
-  add_common(app, words->common);
-  app.footer(
+  arguments.option("model", words->model,
+                   "a Hugging Face directory, a config.json, or a preset of `kinglet synth --list`");
+  arguments
+      .option("--data", words->data,
+              "what to learn: .jsonl of \"input_ids\" (and \"labels\") or \"text\", .txt, packed as .gz or .zst "
+              "(may be given again)")
+      .greedy();
+  arguments.option("--held-out", words->held_out, "data to measure on, not learned").greedy();
+  arguments
+      .option("--held-out-share", words->held_out_share, "hold out the last part of the data in place of --held-out")
+      .range(0.0, 0.9)
+      .show_default();
+  arguments
+      .option("--init", words->init,
+              "weights: go on from those that are there; random: start afresh; auto: weights where there are")
+      .one_of({"auto", "weights", "random"})
+      .show_default();
+  arguments.option("--tokenizer", words->tokenizer,
+                   "directory whose tokenizer is used and copied (default: the model's)");
+  arguments.option("--set", words->set, "KEY=VALUE of config.json, e.g. num_hidden_layers=6 (may be given again)")
+      .repeated();
+  arguments.option("--gguf", words->gguf, "also write the model as this GGUF file");
+  arguments.flag("--strict", words->strict, "stop at the first row that cannot be used, in place of counting it");
+  add_training(arguments, words->training);
+  add_teacher(arguments, words->teacher);
+  add_common(arguments, words->common);
+  arguments.footer(
       "Examples:\n"
       "  kinglet train ./my-model --data text.jsonl.gz --held-out-share 0.05 --steps 1000 --out ./trained\n"
       "  kinglet train llama-3.2-1b --set num_hidden_layers=4 --set hidden_size=256 --tokenizer ./tok --data book.txt "
@@ -372,9 +376,9 @@ Action setup_train(CLI::App& app) {
       "  mpirun -n 2 kinglet train ./my-model --data text.jsonl --steps 1000 --out ./trained     (where it is built "
       "with "
       "Open MPI)");
-  return [words, &app] {
-    KL_TRY(apply_config(app, words->training.config));
-    return train_model(app, *words);
+  return [words, arguments]() mutable {
+    KL_TRY(arguments.read_settings(words->training.config));
+    return train_model(arguments, *words);
   };
 }
 

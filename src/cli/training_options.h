@@ -35,16 +35,7 @@ struct TrainingWords {
   bool resume = false, overwrite = false, plan = false;
 };
 
-void add_training(CLI::App& app, TrainingWords& words);
-
-/// Puts what the file --config says where the command line says nothing. Errors: not_found, corrupt, invalid_argument (a word that
-/// the command does not have), with the file's name.
-Status apply_config(CLI::App& app, const std::string& path);
-
-/// Every setting of `app` as a file for --config.
-std::string settings_text(const CLI::App& app);
-/// The same for reading: names and values.
-std::vector<std::pair<std::string, std::string>> settings_list(const CLI::App& app);
+void add_training(Arguments arguments, TrainingWords& words);
 
 /// Errors: invalid_argument for a name that is none, and Schedule::check's. `steps`: of the run.
 Result<train::Schedule> schedule_of(const TrainingWords& words, int64_t steps);

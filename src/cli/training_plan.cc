@@ -95,7 +95,7 @@ void assume_steps(const TrainingWords& words, int64_t length, const train::StepS
 }
 
 void print_plan(const CommonOptions& common, const TrainingWords& words, const TrainingPlan& plan) {
-  if (common.json && words.plan) fmt::print("{}\n", to_json(plan).dump());
+  if (common.json && words.plan) fmt::print("{}\n", to_text(to_json(plan)));
   else if (!common.json) fmt::print("{}", text_of(plan));
   std::fflush(stdout);
 }

@@ -148,7 +148,7 @@ Result<TrainingOutcome> run_training(const TrainingTask& task) {
   if (words.resume) KL_TRY(trainer.resume());
   std::optional<Watcher> watcher;
   if (task.first()) {
-    KL_TRY(write_file(join_path(words.out, "settings.toml"), settings_text(*task.app)));
+    KL_TRY(write_file(join_path(words.out, "settings.toml"), task.arguments.settings_text()));
     KL_ASSIGN(watcher, Watcher::create(task, trainer.steps_done()));
   }
   const InterruptScope interrupts;
@@ -176,7 +176,7 @@ Status write_report(const TrainingTask& task, const std::string& title, const Tr
                              .figures = figures_of(task, outcome),
                              .charts = train::charts_of(log),
                              .samples = std::move(samples),
-                             .settings = settings_list(*task.app)};
+                             .settings = task.arguments.settings_list()};
   const std::string& path = task.words->report;
   return write_file(path.empty() ? join_path(task.words->out, "report.html") : path, train::html(report));
 }

@@ -16,7 +16,7 @@ namespace kinglet::cli {
 Status check_out_folder(const TrainingWords& words);
 
 struct TrainingTask {
-  const CLI::App* app = nullptr;
+  Arguments arguments;
   const TrainingWords* words = nullptr;
   train::Objective* objective = nullptr;
   std::vector<train::TrainedTensor> tensors;

@@ -5,11 +5,12 @@
 
 #include "cli/tuning_run.h"
 #include "host/error.h"
+#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
 
-Status tune(const CLI::App& app, const TuningWords& words) {
+Status tune(const Arguments& arguments, const TuningWords& words) {
   KL_ASSIGN(const std::unique_ptr<TuningRun> tuning, TuningRun::open(words, train::DataGoal::samples));
   KL_TRY(tuning->make_plan(1));
   if (words.training.plan) return ok_status();
@@ -21,13 +22,13 @@ Status tune(const CLI::App& app, const TuningWords& words) {
     objective.hold_out({*tuning->held_out, {.window = words.max_length, .shuffle = false, .seed = 0, .group = 1}});
   Json course{{"method", words.base}};
   if (tuning->teacher) course["teacher"] = tuning->teacher->course();
-  KL_ASSIGN(const TrainingOutcome outcome, tuning->run(app, objective, std::move(course)));
-  KL_TRY(tuning->save(app, objective, outcome, fmt::format("kinglet tune {}", words.model)));
+  KL_ASSIGN(const TrainingOutcome outcome, tuning->run(arguments, objective, std::move(course)));
+  KL_TRY(tuning->save(arguments, objective, outcome, fmt::format("kinglet tune {}", words.model)));
   if (words.common.json) {
     Json json{{"out", words.training.out}, {"steps", tuning->plan.steps}, {"first_loss", outcome.first_loss},
               {"loss", outcome.last_loss}, {"tokens", outcome.tokens},    {"seconds", outcome.seconds}};
     if (outcome.held_out) json["held_out_loss"] = *outcome.held_out;
-    fmt::print("{}\n", json.dump());
+    fmt::print("{}\n", to_text(json));
     return ok_status();
   }
   fmt::print("{}: {} steps, loss {:.4f} -> {:.4f}{}, {:.0f} tokens/s\n", words.training.out, tuning->plan.steps,
@@ -39,25 +40,25 @@ Status tune(const CLI::App& app, const TuningWords& words) {
 
 }  // namespace
 
-Action setup_tune(CLI::App& app) {
+Action setup_tune(Arguments arguments) {
   auto words = std::make_shared<TuningWords>();
-  app.add_option(
-         "--method", words->base,
-         "lora, dora (lora with a magnitude for each row), qlora (lora beside weights as the file has them), or "
-         "full: every weight is trained, and a whole model written (--lr 2e-5 is usual)")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"full", "lora", "qlora", "dora"}));
-  add_tuning(app, *words);
-  add_teacher(app, words->teacher);
-  app.footer(
+  arguments
+      .option("--method", words->base,
+              "lora, dora (lora with a magnitude for each row), qlora (lora beside weights as the file has them), or "
+              "full: every weight is trained, and a whole model written (--lr 2e-5 is usual)")
+      .show_default()
+      .one_of({"full", "lora", "qlora", "dora"});
+  add_tuning(arguments, *words);
+  add_teacher(arguments, words->teacher);
+  arguments.footer(
       "Examples:\n"
       "  kinglet tune qwen2.5-coder-0.5b chats.jsonl --method qlora --epochs 2 --out ./tuned\n"
       "  kinglet run qwen2.5-coder-0.5b --adapter ./tuned \"Hello\"\n"
       "  kinglet tune phi-4 --method qlora --max-length 512 --batch 1 --plan     (a published shape: what it would "
       "take)");
-  return [words, &app] {
-    KL_TRY(apply_config(app, words->training.config));
-    return tune(app, *words);
+  return [words, arguments]() mutable {
+    KL_TRY(arguments.read_settings(words->training.config));
+    return tune(arguments, *words);
   };
 }
 

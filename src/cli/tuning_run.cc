@@ -210,8 +210,8 @@ Status TuningRun::make_plan(size_t group) {
   return check_memory(plan, ledger.limit());
 }
 
-TrainingTask TuningRun::task(const CLI::App& app, train::Objective& objective, Json course) {
-  return {.app = &app,
+TrainingTask TuningRun::task(const Arguments& arguments, train::Objective& objective, Json course) {
+  return {.arguments = arguments,
           .words = &words.training,
           .objective = &objective,
           .tensors = train::trained_tensors(*parameters, tensor_options_of(words.training)),
@@ -220,13 +220,13 @@ TrainingTask TuningRun::task(const CLI::App& app, train::Objective& objective, J
           .parallel = pool.parallel()};
 }
 
-Result<TrainingOutcome> TuningRun::run(const CLI::App& app, train::Objective& objective, Json course) {
+Result<TrainingOutcome> TuningRun::run(const Arguments& arguments, train::Objective& objective, Json course) {
   course.update(course_of(words.training, plan.steps));
   course["data"] = {{"samples", plan.samples}, {"tokens", plan.tokens}};
   if (words.base_type != "auto") course["base_type"] = words.base_type;
   if (has_adapter())
     course["adapter"] = {{"rank", words.rank}, {"alpha", words.alpha}, {"values", train::adapter_values(adapter)}};
-  return run_training(task(app, objective, std::move(course)));
+  return run_training(task(arguments, objective, std::move(course)));
 }
 
 Status TuningRun::save_adapter() {
@@ -255,47 +255,47 @@ Status TuningRun::save_whole_model() {
       .status();
 }
 
-Status TuningRun::save(const CLI::App& app, train::Objective& objective, const TrainingOutcome& outcome,
+Status TuningRun::save(const Arguments& arguments, train::Objective& objective, const TrainingOutcome& outcome,
                        const std::string& title) {
   KL_TRY(has_adapter() ? save_adapter() : save_whole_model());
-  return write_report(task(app, objective, Json::object()), title, outcome, {});
+  return write_report(task(arguments, objective, Json::object()), title, outcome, {});
 }
 
-void add_tuning(CLI::App& app, TuningWords& w) {
-  app.add_option("MODEL", w.model, "a name from `kinglet list`, a GGUF file or a Hugging Face directory")->required();
-  app.add_option("DATA", w.data, "rows: .jsonl, .json, .tsv, .txt, each also as .gz or .zst");
-  app.add_option("--held-out", w.held_out, "data to measure on, not learned")->allow_extra_args(false);
-  app.add_option(
-         "--base-type", w.base_type,
-         "how frozen weights are held: f32, stored (as the file has them), nf4 (QLoRA's four bits, made of f32, f16 "
-         "or bf16 weights), or auto: stored with qlora, else f32")
-      ->capture_default_str();
-  app.add_option("--rank", w.rank, "of the adapter")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{1}, int64_t{65536}));
-  app.add_option("--alpha", w.alpha, "strength: alpha / rank")->capture_default_str();
-  app.add_flag("--rslora", w.rank_stabilized, "strength alpha / sqrt(rank)");
-  app.add_option("--target", w.targets,
-                 "a weight to adapt, e.g. q_proj; may be given several times (default: all of the layers)")
-      ->allow_extra_args(false);
-  app.add_option("--lora-plus", w.training.lora_plus, "learning rate of B over that of A (LoRA+; 16 is usual)")
-      ->capture_default_str();
-  app.add_option("--max-length", w.max_length, "tokens of a sample; longer rows are cut and counted")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 24));
-  app.add_option("--loss", w.loss, "answers, last (only the last answer of a conversation) or all (prompts too)")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"answers", "last", "all"}));
-  app.add_option("--template", w.template_file, "a file with another chat template than the model's own");
-  app.add_flag("--plain", w.plain,
-               "prompts and answers as they stand, without the chat template (as `run --raw` asks)");
-  app.add_flag("--special", w.special, "special tokens in texts and plain prompts are tokens, not text");
-  app.add_flag("--strict", w.strict, "stop at the first malformed row");
-  app.add_option("--gguf", w.gguf, "write what was learned as this GGUF file too");
+void add_tuning(Arguments arguments, TuningWords& w) {
+  arguments.option("MODEL", w.model, "a name from `kinglet list`, a GGUF file or a Hugging Face directory").required();
+  arguments.option("DATA", w.data, "rows: .jsonl, .json, .tsv, .txt, each also as .gz or .zst");
+  arguments.option("--held-out", w.held_out, "data to measure on, not learned").repeated();
+  arguments
+      .option(
+          "--base-type", w.base_type,
+          "how frozen weights are held: f32, stored (as the file has them), nf4 (QLoRA's four bits, made of f32, f16 "
+          "or bf16 weights), or auto: stored with qlora, else f32")
+      .show_default();
+  arguments.option("--rank", w.rank, "of the adapter").show_default().range(int64_t{1}, int64_t{65536});
+  arguments.option("--alpha", w.alpha, "strength: alpha / rank").show_default();
+  arguments.flag("--rslora", w.rank_stabilized, "strength alpha / sqrt(rank)");
+  arguments
+      .option("--target", w.targets,
+              "a weight to adapt, e.g. q_proj; may be given several times (default: all of the layers)")
+      .repeated();
+  arguments.option("--lora-plus", w.training.lora_plus, "learning rate of B over that of A (LoRA+; 16 is usual)")
+      .show_default();
+  arguments.option("--max-length", w.max_length, "tokens of a sample; longer rows are cut and counted")
+      .show_default()
+      .range(int64_t{2}, int64_t{1} << 24);
+  arguments.option("--loss", w.loss, "answers, last (only the last answer of a conversation) or all (prompts too)")
+      .show_default()
+      .one_of({"answers", "last", "all"});
+  arguments.option("--template", w.template_file, "a file with another chat template than the model's own");
+  arguments.flag("--plain", w.plain,
+                 "prompts and answers as they stand, without the chat template (as `run --raw` asks)");
+  arguments.flag("--special", w.special, "special tokens in texts and plain prompts are tokens, not text");
+  arguments.flag("--strict", w.strict, "stop at the first malformed row");
+  arguments.option("--gguf", w.gguf, "write what was learned as this GGUF file too");
   w.training.rate = 2e-4;
   w.training.weight_decay = 0;
-  add_training(app, w.training);
-  add_common(app, w.common);
+  add_training(arguments, w.training);
+  add_common(arguments, w.common);
 }
 
 }  // namespace kinglet::cli

@@ -28,7 +28,7 @@ struct TuningWords {
 };
 
 /// Declares MODEL, DATA and the options of adapters and rows, and those of every training.
-void add_tuning(CLI::App& app, TuningWords& words);
+void add_tuning(Arguments arguments, TuningWords& words);
 
 /// Not movable: the graph looks at the parameters, and both at the program, which looks at the adapter.
 struct TuningRun {
@@ -43,9 +43,9 @@ struct TuningRun {
   /// Loads the weights and sets up the walker. Errors: those of both.
   Status load();
   /// Trains. Errors: run_training's.
-  Result<TrainingOutcome> run(const CLI::App& app, train::Objective& objective, Json course);
+  Result<TrainingOutcome> run(const Arguments& arguments, train::Objective& objective, Json course);
   /// Writes the adapter as a PEFT directory, or the whole model, as a GGUF file where asked for, and the report. Errors: io.
-  Status save(const CLI::App& app, train::Objective& objective, const TrainingOutcome& outcome,
+  Status save(const Arguments& arguments, train::Objective& objective, const TrainingOutcome& outcome,
               const std::string& title);
 
   const TuningWords& words;
@@ -78,7 +78,7 @@ struct TuningRun {
   Status save_adapter();
   Status save_whole_model();
   PlannedModel planned();
-  TrainingTask task(const CLI::App& app, train::Objective& objective, Json course);
+  TrainingTask task(const Arguments& arguments, train::Objective& objective, Json course);
 };
 
 }  // namespace kinglet::cli
