@@ -7,10 +7,10 @@
 #include <optional>
 
 #include "cli/load_model.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "host/progress.h"
-#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {
@@ -20,20 +20,32 @@ struct Words {
   ModelWords model;
   std::string file;
   int64_t chunks = 0;
+  bool all_tokens = false;
 };
 
-void print(const Words& words, const Perplexity& p, int64_t context, size_t tokens) {
+/// What was measured, and of what.
+struct Figures {
+  Perplexity p;
+  int64_t context = 0;
+  size_t tokens = 0;
+  std::optional<double> bits_per_byte;  ///< where every token was scored
+};
+
+void print(const Words& words, const Figures& f) {
+  const Perplexity& p = f.p;
   if (words.common.json) {
-    const Json out = {{"perplexity", p.value()},  {"standard_error", p.standard_error()},
-                      {"mean_nll", p.mean_nll()}, {"chunks", p.chunks},
-                      {"context", context},       {"scored_tokens", p.tokens},
-                      {"text_tokens", tokens}};
+    Json out = {{"perplexity", p.value()},  {"standard_error", p.standard_error()},
+                {"mean_nll", p.mean_nll()}, {"chunks", p.chunks},
+                {"context", f.context},     {"scored_tokens", p.tokens},
+                {"text_tokens", f.tokens}};
+    if (f.bits_per_byte) out["bits_per_byte"] = *f.bits_per_byte;
     fmt::print("{}\n", to_text(out));
     return;
   }
   fmt::print("perplexity {:.4f} +/- {:.4f}\n", p.value(), p.standard_error());
-  fmt::print("{} tokens scored in {} chunks of {}; mean negative log likelihood {:.5f}\n", p.tokens, p.chunks, context,
-             p.mean_nll());
+  fmt::print("{} tokens scored in {} chunks of {}; mean negative log likelihood {:.5f}\n", p.tokens, p.chunks,
+             f.context, p.mean_nll());
+  if (f.bits_per_byte) fmt::print("{:.4f} bits a byte\n", *f.bits_per_byte);
 }
 
 Result<Perplexity> measure(Runner& runner, std::span<const TokenId> tokens, std::optional<TokenId> bos,
@@ -45,7 +57,11 @@ Result<Perplexity> measure(Runner& runner, std::span<const TokenId> tokens, std:
     bar.update(static_cast<uint64_t>(p.chunks));
     return true;
   };
-  auto result = perplexity(runner, tokens, bos, {.context = context, .chunks = words.chunks, .progress = show});
+  auto result = perplexity(runner, tokens, bos,
+                           {.scored = words.all_tokens ? Scored::every_token : Scored::second_halves,
+                            .context = context,
+                            .chunks = words.chunks,
+                            .progress = show});
   if (!result.ok()) return annotate(words.file, result.status());
   return result;
 }
@@ -60,8 +76,10 @@ Status run(const Words& words) {
   options.outputs = perplexity_rows(loaded.model->hyper().V);
   KL_ASSIGN(const auto runner, Runner::create(*loaded.model, options));
   const auto bos = tokenizer->adds_bos() ? tokenizer->bos() : std::nullopt;
-  KL_ASSIGN(const Perplexity result, measure(*runner, tokens, bos, words, options.context));
-  print(words, result, options.context, tokens.size());
+  Figures figures{.p = {}, .context = options.context, .tokens = tokens.size(), .bits_per_byte = {}};
+  KL_ASSIGN(figures.p, measure(*runner, tokens, bos, words, options.context));
+  if (words.all_tokens) figures.bits_per_byte = figures.p.bits_per_byte(loaded.model->hyper().V, text.size());
+  print(words, figures);
   return ok_status();
 }
 
@@ -76,7 +94,12 @@ Action setup_perplexity(Arguments arguments) {
   add_cache(arguments, words->model);
   arguments.find("--ctx").describe("tokens of a chunk, of which the second half is scored (default: 512)");
   arguments.option("--chunks", words->chunks, "score at most so many chunks (0: all)").show_default().range(0, 1 << 30);
-  arguments.footer("Example:\n  kinglet perplexity gemma-3-270m wiki.test.txt --chunks 10");
+  arguments.flag("--all-tokens", words->all_tokens,
+                 "score every token, in chunks that overlap by half, and print the bits a byte of the text takes");
+  arguments.footer(
+      "Examples:\n"
+      "  kinglet perplexity gemma-3-270m wiki.test.txt --chunks 10\n"
+      "  kinglet perplexity books-7m novel.txt --all-tokens");
   return [words] { return run(*words); };
 }
 

@@ -1,7 +1,7 @@
 #include "engine/chat_session.h"
 
-#include "host/error.h"
 #include "formats/json.h"
+#include "host/error.h"
 
 namespace kinglet {
 namespace {

@@ -72,6 +72,25 @@ TEST_F(PerplexityOf, ChunksAreScoredInTheirSecondHalf) {
   }
 }
 
+TEST_F(PerplexityOf, EveryTokenIsScoredOnceWithTheLongestWindowBeforeIt) {
+  const auto r = runner(16, 16);
+  for (const size_t count : {2, 9, 16, 17, 24, 25, 50}) {
+    const auto text = std::span<const TokenId>(ids_).first(count);
+    double sum = 0;
+    for (size_t t = 1; t < count; ++t) {  // token t's window begins at a multiple of 8 and ends after it
+      const size_t begin = t < 16 ? 0 : (t - 8) / 8 * 8;
+      KvSequence kv = r->new_sequence();
+      const BatchPart part{&kv, text.subspan(begin, t - begin), Outputs::last, false};
+      ASSERT_TRUE(r->run({&part, 1}).ok());
+      sum -= log_probability(r->logits(0), text[t]);
+    }
+    const auto got = perplexity(*runner(16, 4), text, {}, {.scored = Scored::every_token, .context = 16});
+    ASSERT_TRUE(got.ok()) << got.status().text();
+    EXPECT_EQ(got->tokens, static_cast<int64_t>(count) - 1);
+    EXPECT_NEAR(got->sum, sum, 1e-4) << count;
+  }
+}
+
 TEST_F(PerplexityOf, FewerChunksAndProgress) {
   int calls = 0;
   const auto got = perplexity(*runner(16, 4), ids_, {},
