@@ -4,10 +4,10 @@
 #include <memory>
 
 #include "cli/tuning_run.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "hub/home.h"
 #include "train/preference.h"
-#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {

@@ -10,11 +10,11 @@
 #include "cli/speculate_option.h"
 #include "cli/template_option.h"
 #include "engine/chat_session.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/interrupt.h"
 #include "host/terminal.h"
 #include "hub/home.h"
-#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {

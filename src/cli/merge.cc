@@ -8,11 +8,11 @@
 #include "cli/load_model.h"
 #include "convert/convert.h"
 #include "engine/score.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "host/progress.h"
 #include "hub/resolve.h"
-#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {

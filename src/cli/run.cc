@@ -8,12 +8,12 @@
 #include "cli/sampling_options.h"
 #include "cli/speculate_option.h"
 #include "cli/template_option.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "host/interrupt.h"
 #include "host/terminal.h"
 #include "tokenizer/chat_format.h"
-#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {

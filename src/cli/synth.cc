@@ -5,11 +5,11 @@
 
 #include "cli/command.h"
 #include "convert/synth.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "host/progress.h"
 #include "host/threads.h"
-#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {

@@ -8,12 +8,12 @@
 
 #include "cli/command.h"
 #include "formats/checkpoint.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "hub/resolve.h"
 #include "tokenizer/chat_source.h"
 #include "tokenizer/chat_template.h"
-#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {

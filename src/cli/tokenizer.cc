@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "convert/bpe_files.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "host/interrupt.h"
@@ -14,7 +15,6 @@
 #include "tokenizer/bpe_trainer.h"
 #include "tokenizer/pretokenizer_names.h"
 #include "train/data_rows.h"
-#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {

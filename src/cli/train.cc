@@ -13,13 +13,13 @@
 #include "cluster/cluster.h"
 #include "convert/convert.h"
 #include "formats/hf_directory.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
 #include "host/threads.h"
 #include "train/held_out.h"
 #include "train/language_modeling.h"
 #include "train/save_model.h"
-#include "formats/json.h"
 
 namespace kinglet::cli {
 namespace {

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "cli/tuning_run.h"
-#include "host/error.h"
 #include "formats/json.h"
+#include "host/error.h"
 
 namespace kinglet::cli {
 namespace {

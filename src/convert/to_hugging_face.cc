@@ -5,9 +5,9 @@
 #include "convert/param_rows.h"
 #include "convert/tokenizer_data.h"
 #include "formats/hf_directory.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
-#include "formats/json.h"
 
 namespace kinglet::convert {
 namespace {

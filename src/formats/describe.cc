@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "formats/hf_directory.h"
-#include "host/error.h"
 #include "formats/json.h"
+#include "host/error.h"
 
 namespace kinglet {
 namespace {

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/status.h"
-#include "formats/json_fwd.h"
 #include "formats/json.h"
+#include "formats/json_fwd.h"
 
 namespace kinglet {
 

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <map>
 
+#include "formats/json.h"
 #include "grammar/json_text.h"
 #include "grammar/schema_merge.h"
 #include "host/error.h"
-#include "formats/json.h"
 
 namespace kinglet::grammar {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "server/replies.h"
 #include "formats/json.h"
+#include "server/replies.h"
 
 namespace kinglet::server {
 namespace {

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <utility>
 
-#include "server/replies.h"
 #include "formats/json.h"
+#include "server/replies.h"
 
 namespace kinglet::server {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "formats/json.h"
 #include "grammar/json_schema.h"
 #include "grammar/json_text.h"
 #include "host/error.h"
-#include "formats/json.h"
 
 namespace kinglet::server {
 namespace {

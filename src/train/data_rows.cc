@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "host/error.h"
 #include "formats/json.h"
+#include "host/error.h"
 
 namespace kinglet::train {
 namespace {

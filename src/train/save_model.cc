@@ -1,9 +1,9 @@
 #include "train/save_model.h"
 
 #include "formats/hf_directory.h"
+#include "formats/json.h"
 #include "host/error.h"
 #include "host/file.h"
-#include "formats/json.h"
 
 namespace kinglet::train {
 namespace {
