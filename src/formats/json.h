@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "base/status.h"
-#include "formats/json.h"
 #include "formats/json_fwd.h"
 
 namespace kinglet {
