@@ -90,6 +90,7 @@ Action setup_perplexity(Arguments arguments) {
   words->model.context = 512;
   add_common(arguments, words->common);
   add_model(arguments, words->model);
+  add_adapters(arguments, words->model);
   arguments.option("FILE", words->file, "the text (UTF-8)").required();
   add_cache(arguments, words->model);
   arguments.find("--ctx").describe("tokens of a chunk, of which the second half is scored (default: 512)");

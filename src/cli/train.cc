@@ -165,7 +165,8 @@ PlannedModel planned(Run& run) {
   return {.program = &run.start.spec.program,
           .parameters = {.parallel = run.pool.parallel()},
           .stored = train::stored_in(*run.start.checkpoint),
-          .sequence = run.window};
+          .sequence = run.window,
+          .compute = compute_of(run.words.training)};
 }
 
 /// Seconds for the first batch, the second time it is walked. The gradients it adds are zeros.
@@ -216,9 +217,12 @@ Status prepare(Run& run, train::Checkpointing checkpointing, train::Collective& 
   }
   KL_TRY(run.ledger.reserve(MemoryUse::other, run.plan.optimizer));
   if (run.teacher) KL_TRY(run.teacher->load(run.pool.parallel(), run.ledger));
-  KL_ASSIGN(run.graph,
-            train::Graph::create(program, *run.parameters,
-                                 {.parallel = run.pool.parallel(), .checkpointing = checkpointing}, run.ledger));
+  KL_ASSIGN(run.graph, train::Graph::create(program, *run.parameters,
+                                            {.parallel = run.pool.parallel(),
+                                             .checkpointing = checkpointing,
+                                             .kernels = {},
+                                             .compute = compute_of(run.words.training)},
+                                            run.ledger));
   KL_ASSIGN(const double seconds, time_batch(run));
   run.plan.seconds = seconds * static_cast<double>(run.plan.batches);
   run.plan.seconds_by = "the first batch";

@@ -80,8 +80,16 @@ void add_optimization(Arguments arguments, TrainingWords& w) {
       .show_default();
   arguments
       .option("--checkpointing", w.checkpointing,
-              "keep only what layers begin with, and compute the rest twice: none, layers, or auto by memory")
-      .one_of({"none", "layers", "auto"})
+              "what is computed twice to save memory: none, activations (and norms), layers (all but what they begin "
+              "with), or auto: by memory, and activations at least with qlora")
+      .one_of({"none", "activations", "layers", "auto"})
+      .group(kGroup)
+      .show_default();
+  arguments
+      .option("--compute", w.compute,
+              "what matrix products multiply in, where the processor multiplies bf16 (sums are f32): f32, bf16, or "
+              "auto: f32, and bf16 where gradients pass weights that are held as the file has them (qlora)")
+      .one_of({"f32", "bf16", "auto"})
       .group(kGroup)
       .show_default();
 }
@@ -146,30 +154,37 @@ Result<train::OptimizerOptions> optimizer_of(const TrainingWords& w) {
   return train::OptimizerOptions{.kind = *kind, .beta1 = w.betas[0], .beta2 = w.betas[1], .eps = w.eps};
 }
 
+train::Compute compute_of(const TrainingWords& w) {
+  if (w.compute == "f32") return train::Compute::f32;
+  return w.compute == "bf16" ? train::Compute::bf16 : train::Compute::bf16_past_stored;
+}
+
 train::TrainedTensorOptions tensor_options_of(const TrainingWords& w) {
   return {.weight_decay = w.weight_decay, .decay_all = w.decay_all, .lora_plus_ratio = w.lora_plus};
 }
 
 Json course_of(const TrainingWords& w, int64_t steps) {
-  return {{"steps", steps},
-          {"batch", w.batch},
-          {"accumulate", w.accumulate},
-          {"seq", w.sequence},
-          {"no-pack", w.no_pack},
-          {"no-shuffle", w.no_shuffle},
-          {"seed", w.seed},
-          {"lr", w.rate},
-          {"min-lr", w.least_rate},
-          {"schedule", w.schedule},
-          {"warmup", w.warmup},
-          {"decay-steps", w.decay_steps},
-          {"optimizer", w.optimizer},
-          {"betas", w.betas},
-          {"eps", w.eps},
-          {"weight-decay", w.weight_decay},
-          {"decay-all", w.decay_all},
-          {"clip", w.clip},
-          {"lora-plus", w.lora_plus}};
+  Json course{{"steps", steps},
+              {"batch", w.batch},
+              {"accumulate", w.accumulate},
+              {"seq", w.sequence},
+              {"no-pack", w.no_pack},
+              {"no-shuffle", w.no_shuffle},
+              {"seed", w.seed},
+              {"lr", w.rate},
+              {"min-lr", w.least_rate},
+              {"schedule", w.schedule},
+              {"warmup", w.warmup},
+              {"decay-steps", w.decay_steps},
+              {"optimizer", w.optimizer},
+              {"betas", w.betas},
+              {"eps", w.eps},
+              {"weight-decay", w.weight_decay},
+              {"decay-all", w.decay_all},
+              {"clip", w.clip},
+              {"lora-plus", w.lora_plus}};
+  if (w.compute != "auto") course["compute"] = w.compute;
+  return course;
 }
 
 }  // namespace kinglet::cli

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "formats/json.h"
+#include "train/compute.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 #include "train/trained_tensor.h"
@@ -27,7 +28,7 @@ struct TrainingWords {
   std::vector<double> betas{0.9, 0.95};
   double eps = 1e-8, weight_decay = 0.1, clip = 1.0, most_rise = 3.0, lora_plus = 1;
   bool decay_all = false;
-  std::string checkpointing = "auto";
+  std::string checkpointing = "auto", compute = "auto";
   // what is written
   int64_t evaluate_every = 0, checkpoint_every = 500;
   std::string log, tensorboard, report;
@@ -40,6 +41,7 @@ void add_training(Arguments arguments, TrainingWords& words);
 /// Errors: invalid_argument for a name that is none, and Schedule::check's. `steps`: of the run.
 Result<train::Schedule> schedule_of(const TrainingWords& words, int64_t steps);
 Result<train::OptimizerOptions> optimizer_of(const TrainingWords& words);
+train::Compute compute_of(const TrainingWords& words);
 train::TrainedTensorOptions tensor_options_of(const TrainingWords& words);
 
 /// What decides the course of a run, for checkpoints: a run that differs in one of these is another one.

@@ -12,10 +12,15 @@ namespace {
 constexpr uint64_t kProgramBytes = uint64_t{24} << 20;  // code, libraries, stacks
 constexpr int64_t kAssumedSteps = 1000;
 
+const char* computed_twice(train::Checkpointing checkpointing) {
+  if (checkpointing == train::Checkpointing::layers) return " (layers computed twice)";
+  return checkpointing == train::Checkpointing::activations ? " (norms and gated ones computed twice)" : "";
+}
+
 std::string memory_text(const TrainingPlan& p) {
   return fmt::format("{}: weights {}, gradients {}, optimizer {}, activations {}{}, data {}{}", format_bytes(p.bytes()),
                      format_bytes(p.weights), format_bytes(p.gradients), format_bytes(p.optimizer),
-                     format_bytes(p.activations), p.recompute ? " (layers computed twice)" : "", format_bytes(p.data),
+                     format_bytes(p.activations), computed_twice(p.checkpointing), format_bytes(p.data),
                      p.teacher > 0 ? fmt::format(", teacher {}", format_bytes(p.teacher)) : "");
 }
 
@@ -46,7 +51,7 @@ Json to_json(const TrainingPlan& p) {
              {"activations", p.activations},
              {"data", p.data},
              {"peak", p.bytes()}}},
-           {"recompute_layers", p.recompute}};
+           {"recompute_layers", p.checkpointing == train::Checkpointing::layers}};
   if (p.teacher > 0) out["bytes"]["teacher"] = p.teacher;
   if (p.seconds) out["hours"] = *p.seconds / 3600;
   return out;
@@ -100,6 +105,17 @@ void print_plan(const CommonOptions& common, const TrainingWords& words, const T
   std::fflush(stdout);
 }
 
+namespace {
+
+/// As --checkpointing says; auto begins with what is fastest, or beside weights that are held small with what is small too.
+train::Checkpointing first_checkpointing(const TrainingWords& words, const PlannedModel& model) {
+  if (words.checkpointing == "layers") return train::Checkpointing::layers;
+  const bool small = words.checkpointing == "auto" && model.parameters.frozen != train::FrozenForm::f32;
+  return small || words.checkpointing == "activations" ? train::Checkpointing::activations : train::Checkpointing::none;
+}
+
+}  // namespace
+
 Result<train::Checkpointing> plan_memory(const PlannedModel& model, const TrainingWords& words,
                                          const train::StepShape& shape, uint64_t limit, TrainingPlan& plan) {
   KL_ASSIGN(const train::OptimizerOptions optimizer, optimizer_of(words));
@@ -113,16 +129,16 @@ Result<train::Checkpointing> plan_memory(const PlannedModel& model, const Traini
   const int64_t tokens = plan.step_tokens / shape.batches;
   const uint64_t available = available_memory_bytes();
   if (available > 0) limit = std::min(limit, available);
-  auto mode = words.checkpointing == "layers" ? train::Checkpointing::layers : train::Checkpointing::none;
+  auto mode = first_checkpointing(words, model);
   for (;;) {
     const train::GraphOptions options{.parallel = model.parameters.parallel, .checkpointing = mode, .kernels = {}};
     KL_ASSIGN(const train::WalkNeeds walk,
               train::walk_needs(*model.program, model.parameters, options, {tokens, tokens, model.sequence}));
     plan.activations = walk.bytes;
     plan.work = walk.work;
-    plan.recompute = mode == train::Checkpointing::layers;
-    if (plan.recompute || words.checkpointing != "auto" || plan.bytes() <= limit) return mode;
-    mode = train::Checkpointing::layers;
+    plan.checkpointing = mode;
+    if (mode == train::Checkpointing::layers || words.checkpointing != "auto" || plan.bytes() <= limit) return mode;
+    mode = mode == train::Checkpointing::none ? train::Checkpointing::activations : train::Checkpointing::layers;
   }
 }
 
@@ -135,7 +151,7 @@ Status plan_time(const PlannedModel& model, const train::StepShape& shape, Train
     KL_ASSIGN(stored, model.stored(p));
   }
   const int64_t tokens = plan.step_tokens / shape.batches;
-  KL_ASSIGN(const train::ProductSpeed speed, train::measure_products(model.parameters, stored, tokens));
+  KL_ASSIGN(const train::ProductSpeed speed, train::measure_products(model.parameters, stored, tokens, model.compute));
   plan.seconds = seconds_of(plan.work, speed) * plan.run_tokens / static_cast<double>(tokens);
   plan.seconds_by = "the speed of its matrix products here";
   return ok_status();

@@ -16,7 +16,7 @@ struct TrainingPlan {
   int64_t steps = 0, batches = 0;                                                 ///< of the whole run
   int64_t step_tokens = 0;                                                        ///< at most
   double run_tokens = 0;                                                          ///< about
-  bool recompute = false;                                                         ///< Checkpointing::layers
+  train::Checkpointing checkpointing = train::Checkpointing::none;
   uint64_t weights = 0, gradients = 0, optimizer = 0, activations = 0, data = 0;  ///< bytes
   uint64_t teacher = 0;                                                           ///< bytes of all that it takes
   train::Multiplications work;                                                    ///< of the largest batch
@@ -44,6 +44,7 @@ struct PlannedModel {
   train::ParameterOptions parameters;
   train::StoredType stored;
   int64_t sequence = 0;  ///< tokens of one of a batch's sequences
+  train::Compute compute = train::Compute::f32;
 };
 /// Counts parameters and activations, and chooses whether layers are computed twice: as --checkpointing says, or where the rest
 /// does not fit `limit` bytes or this machine. Errors: those of train/needs.h.

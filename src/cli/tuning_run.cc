@@ -167,7 +167,8 @@ PlannedModel TuningRun::planned() {
                                     .kernels = nullptr,
                                     .parallel = pool.parallel()},
                      .stored = train::stored_in(*checkpoint),
-                     .sequence = words.max_length};
+                     .sequence = words.max_length,
+                     .compute = compute_of(words.training)};
   if (weightless) {  // as `kinglet synth` would make it
     const auto type = words.base_type == "nf4" ? DType::bf16 : dtype_from_name(words.base_type).value_or(DType::q4_k);
     model.stored = [type](const ParamInfo& p) -> Result<DType> { return convert::stored_type(p, type); };
@@ -180,9 +181,12 @@ Status TuningRun::load() {
   KL_ASSIGN(parameters, train::Parameters::load(*checkpoint, spec.program, planned().parameters, ledger));
   KL_TRY(ledger.reserve(MemoryUse::other, plan.optimizer));
   if (teacher) KL_TRY(teacher->load(pool.parallel(), ledger));
-  KL_ASSIGN(graph,
-            train::Graph::create(spec.program, *parameters,
-                                 {.parallel = pool.parallel(), .checkpointing = checkpointing, .kernels = {}}, ledger));
+  KL_ASSIGN(graph, train::Graph::create(spec.program, *parameters,
+                                        {.parallel = pool.parallel(),
+                                         .checkpointing = checkpointing,
+                                         .kernels = {},
+                                         .compute = compute_of(words.training)},
+                                        ledger));
   return ok_status();
 }
 

@@ -134,7 +134,7 @@ class DecoderGradients : public testing::TestWithParam<std::tuple<std::string, s
 TEST_P(DecoderGradients, AreTransformers) {
   ThreadPool pool(2);
   const Batch batch = batch_of(*golden_);
-  for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::layers}) {
+  for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::activations, Checkpointing::layers}) {
     model_.make_graph(
         Trained::all,
         {.parallel = pool.parallel(), .checkpointing = checkpointing, .kernels = std::get<1>(GetParam())});
@@ -156,7 +156,7 @@ TEST_P(DecoderGradients, ThreadsAndCheckpointingDoNotChangeABit) {
   std::vector<float> first;
   for (const int threads : {1, 3}) {
     ThreadPool pool(threads);
-    for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::layers}) {
+    for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::activations, Checkpointing::layers}) {
       model_.make_graph(
           Trained::all,
           {.parallel = pool.parallel(), .checkpointing = checkpointing, .kernels = std::get<1>(GetParam())});

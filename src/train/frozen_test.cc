@@ -166,7 +166,7 @@ TEST_P(FrozenBase, ThreadsAndCheckpointingDoNotChangeABit) {
   const Batch batch = test_batch();
   std::vector<float> first;
   for (const int threads : {1, 3})
-    for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::layers}) {
+    for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::activations, Checkpointing::layers}) {
       ThreadPool pool(threads);
       Adapted adapted;
       adapted.make(model.folder.file("model.gguf"), FrozenForm::as_stored, GetParam(), pool.parallel(), checkpointing);

@@ -131,14 +131,14 @@ Result<Graph> Graph::create(const ProgramStorage& program, Parameters& parameter
       return error(Code::invalid_argument, "{} is packed for other kernels than '{}'", p.name, tools.kernels->name);
   tools.gradients = &gradient_kernels(tools.kernels->name);
   tools.parallel = options.parallel;
-  KL_ASSIGN(tools.products, Products::create(*tools.kernels, *tools.gradients, options.parallel, ledger));
+  KL_ASSIGN(tools.products,
+            Products::create(*tools.kernels, *tools.gradients, options.parallel, ledger, options.compute));
   impl->ledger = &ledger;
   tools.norms = RowNorms(program, parameters, tools.products, options.parallel);
   std::vector<uint8_t> trained;
   for (const Parameter& p : parameters.all()) trained.push_back(p.trained() ? 1 : 0);
   KL_ASSIGN(impl->tapes[0], make_tape(tools.program, trained, {.backward = false}));
-  KL_ASSIGN(impl->tapes[1],
-            make_tape(tools.program, trained, {.recompute_layers = options.checkpointing == Checkpointing::layers}));
+  KL_ASSIGN(impl->tapes[1], make_tape(tools.program, trained, {.checkpointing = options.checkpointing}));
   return Graph(std::move(impl));
 }
 

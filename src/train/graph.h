@@ -12,20 +12,17 @@
 #include "base/parallel.h"
 #include "host/memory.h"
 #include "train/batch.h"
+#include "train/checkpointing.h"
+#include "train/compute.h"
 #include "train/parameters.h"
 
 namespace kinglet::train {
-
-/// What of the forward walk is kept for the backward walk.
-enum class Checkpointing : uint8_t {
-  none,    ///< all that backward reads
-  layers,  ///< what a layer gets from the ones before; its forward walk is repeated when its backward is due
-};
 
 struct GraphOptions {
   Parallel parallel = Parallel::serial();  ///< e.g. ThreadPool::parallel(); results do not depend on it
   Checkpointing checkpointing = Checkpointing::none;
   std::string kernels;  ///< row of the kernel table by name; empty: the best
+  Compute compute = Compute::f32;
 };
 
 /// A loss over unmasked targets: the sum of negative log likelihoods in nats, and how many.

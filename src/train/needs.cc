@@ -124,7 +124,7 @@ Result<WalkNeeds> walk_needs(const ProgramStorage& program, const ParameterOptio
     return error(Code::invalid_argument, "no kernels named '{}' on this processor", options.kernels);
   const GradientKernels& gradients = gradient_kernels(kernels->name);
   KL_ASSIGN(const Tape tape, make_tape(program.view(), trained_mask(program, parameters.trained),
-                                       {.recompute_layers = options.checkpointing == Checkpointing::layers}));
+                                       {.checkpointing = options.checkpointing}));
   Ledger ledger;  // blocks that nobody touches take no memory
   KL_ASSIGN(Products products, Products::create(*kernels, gradients, options.parallel, ledger));
   const int32_t sequence[] = {0, static_cast<int32_t>(batch.tokens)};  // one long sequence takes the most
@@ -141,12 +141,14 @@ Result<WalkNeeds> walk_needs(const ProgramStorage& program, const ParameterOptio
                    .work = WorkCounter(program, parameters, batch).count(tape)};
 }
 
-Result<ProductSpeed> measure_products(const ParameterOptions& parameters, DType stored, int64_t batch_tokens) {
+Result<ProductSpeed> measure_products(const ParameterOptions& parameters, DType stored, int64_t batch_tokens,
+                                      Compute compute) {
   constexpr int64_t kWidth = 1024;
   const int64_t T = std::clamp<int64_t>(batch_tokens, 16, 512);
   const KernelTable& kernels = *kernels_of(parameters);
   Ledger ledger;
-  KL_ASSIGN(Products products, Products::create(kernels, gradient_kernels(kernels.name), parameters.parallel, ledger));
+  KL_ASSIGN(Products products,
+            Products::create(kernels, gradient_kernels(kernels.name), parameters.parallel, ledger, compute));
   std::vector<float> x(static_cast<size_t>(T * kWidth)), y(x.size()), w(static_cast<size_t>(kWidth * kWidth));
   for (size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(i % 17) - 8;
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 13) - 6;

@@ -51,7 +51,8 @@ struct ProductSpeed {
   double stored_forward = 0, stored_backward = 0;  ///< with weights of one type that are held as stored
 };
 /// Measured on products like those of `batch_tokens` tokens, in about a fifth of a second. Errors: resource_exhausted.
-Result<ProductSpeed> measure_products(const ParameterOptions& parameters, DType stored, int64_t batch_tokens);
+Result<ProductSpeed> measure_products(const ParameterOptions& parameters, DType stored, int64_t batch_tokens,
+                                      Compute compute = Compute::f32);
 
 /// Seconds that the multiplications take at that speed.
 double seconds_of(const Multiplications& work, const ProductSpeed& speed);

@@ -55,8 +55,13 @@ TEST_P(Needs, CountEveryMultiplication) {
   EXPECT_EQ(needs->work.stored_forward, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, Needs, testing::Values(Checkpointing::none, Checkpointing::layers),
-                         [](const auto& p) { return p.param == Checkpointing::none ? "kept" : "repeated"; });
+INSTANTIATE_TEST_SUITE_P(All, Needs,
+                         testing::Values(Checkpointing::none, Checkpointing::activations, Checkpointing::layers),
+                         [](const auto& p) {
+                           return std::string(p.param == Checkpointing::none          ? "kept"
+                                              : p.param == Checkpointing::activations ? "activations"
+                                                                                      : "layers");
+                         });
 
 TEST(Needs, FrozenWeightsAreMultipliedAsStored) {
   auto spec = read_model_spec(Checkpoint::of(tiny_qwen()));

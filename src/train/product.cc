@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/kernels.h"
+#include "train/decode_panels.h"
 
 namespace kinglet::train {
 namespace {
@@ -45,13 +46,30 @@ struct Products::Task {
   int64_t c_row;
   int64_t M, N, K;
   Write write;
+  Factors factors = Factors::f32;
+
+  /// 32-bit words that so many values of K take in a column of packed B.
+  int64_t words(int64_t values) const { return factors == Factors::bf16 ? ceil_div<int64_t>(values, 2) : values; }
+};
+
+/// Rows [k0, k0 + K) and columns [n0, n0 + N) of B.
+struct Products::Part {
+  int64_t k0, n0, K, N;
+  int64_t depth(int64_t k) const { return std::min(kBlockK, K - k); }
+};
+
+/// Rows [m0, m0 + M) of C and the part's columns [n, n + N).
+struct Products::Tile {
+  int64_t m0, M, n, N;
 };
 
 Result<Products> Products::create(const KernelTable& kernels, const GradientKernels& gradients,
-                                  const Parallel& parallel, Ledger& ledger) {
+                                  const Parallel& parallel, Ledger& ledger, Compute compute) {
   Products out;
   out.table_ = &kernels;
   out.kernels_ = &gradients;
+  out.compute_ = compute;
+  if (compute != Compute::f32) out.bf16_ = bf16_kernels(kernels.name);
   out.parallel_ = parallel;
   out.ledger_ = &ledger;
   size_t scratch = kScratchFloats * sizeof(float) + kUnpackedBytes;
@@ -67,14 +85,16 @@ Result<Products> Products::create(const KernelTable& kernels, const GradientKern
 
 void Products::forward(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const {
   if (w.panels != nullptr) return forward_panels(x, w, bias, y, write);
-  run(forward_task(x, w, bias, y, write));
+  Task task = forward_task(x, w, bias, y, write);
+  task.factors = factors(compute_ == Compute::bf16);
+  run(task);
 }
 
 void Products::forward_f32(Matrix x, const Parameter& w, Matrix y, Write write) const {
   run(forward_task(x, w, nullptr, y, write));
 }
 
-Products::Task Products::forward_task(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) {
+Products::Task Products::forward_task(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const {
   return {.a = x.data,
           .a_row = x.stride,
           .a_column = 1,
@@ -162,7 +182,8 @@ void Products::input_gradient(Matrix dy, const Parameter& w, Matrix dx, Write wr
        .M = dx.rows,
        .N = dx.columns,
        .K = dy.columns,
-       .write = write});
+       .write = write,
+       .factors = factors(compute_ == Compute::bf16 || w.values.empty())});
 }
 
 void Products::weight_gradient(Matrix dy, Matrix x, float* dw) const {
@@ -176,18 +197,19 @@ void Products::weight_gradient(Matrix dy, Matrix x, float* dw) const {
        .M = dy.columns,
        .N = x.columns,
        .K = x.rows,
-       .write = Write::add});
+       .write = Write::add,
+       .factors = factors(compute_ == Compute::bf16)});
 }
 
 void Products::run(const Task& task) const {
   const int64_t whole_K = round_up(task.K, kBlockK);
   const int64_t part_K = std::min(whole_K, kPackedFloats / kPartColumns / kBlockK * kBlockK);
-  const int64_t part_N = std::max(kPackedFloats / part_K / kPartColumns * kPartColumns, kPartColumns);
+  const int64_t part_N = std::max(kPackedFloats / task.words(part_K) / kPartColumns * kPartColumns, kPartColumns);
   for (int64_t n0 = 0; n0 < task.N; n0 += part_N)
     for (int64_t k0 = 0; k0 < task.K; k0 += part_K) {
-      const int64_t K = std::min(part_K, task.K - k0), N = std::min(part_N, task.N - n0);
-      pack(task.b, k0, n0, K, N);
-      multiply(task, k0, n0, K, N);
+      const Part part{k0, n0, std::min(part_K, task.K - k0), std::min(part_N, task.N - n0)};
+      pack(task, part);
+      multiply(task, part);
     }
 }
 
@@ -195,19 +217,22 @@ float* Products::scratch(int worker) const {
   return reinterpret_cast<float*>(scratch_.data()) + worker * scratch_floats_;
 }
 
+/// Where a part of A goes.
+float* Products::near_scratch(int worker) const { return scratch(worker) + kBlockK * kPartColumns; }
+
 // Packed B: block of K by block, inside it panel by panel. The last block of K may be short.
-const float* Products::packed_panel(int64_t k, int64_t panel, int64_t N) const {
-  const int64_t columns = kernels_->panel_columns;
-  return reinterpret_cast<const float*>(packed_.data()) + k * round_up(N, columns) + panel * columns * kBlockK;
+float* Products::packed_panel(const Task& task, const Part& part, int64_t k, int64_t column) const {
+  return reinterpret_cast<float*>(packed_.data()) + task.words(k) * round_up(part.N, kernels_->panel_columns) +
+         column * task.words(part.depth(k));
 }
 
-void Products::pack(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N) const {
-  const int64_t chunks = ceil_div(K, kBlockK) * ceil_div(N, kPartColumns);
-  parallel_.for_each(chunks, [&](int64_t chunk, int worker) { pack_chunk(b, k0, n0, K, N, chunk, worker); });
+void Products::pack(const Task& task, const Part& part) const {
+  const int64_t chunks = ceil_div(part.K, kBlockK) * ceil_div(part.N, kPartColumns);
+  parallel_.for_each(chunks, [&](int64_t chunk, int worker) { pack_chunk(task, part, chunk, worker); });
 }
 
 // `height` rows of `length` values of a matrix that is held as stored, from (row, column): whole blocks. `out` has room for a
-// part of B and of A; what is unpacked lies behind.
+// part of B and of A, and for whole panels of rows; what is unpacked lies behind.
 void Products::dequantize(const Parameter& w, int64_t row, int64_t column, int64_t height, int64_t length,
                           float* out) const {
   if (!w.nf4.empty()) {
@@ -224,6 +249,12 @@ void Products::dequantize(const Parameter& w, int64_t row, int64_t column, int64
     return;
   }
   // Blocks of K follow each other in a panel (kernels/panels.h), so a part of one can be unpacked. Rows begin at a panel.
+  if (const DecodePanel decode = panel_decoder(table_->name, w.dtype)) {
+    for (int64_t i = 0; i < height; i += kPanelRows)
+      decode(w.panels + static_cast<size_t>((row + i) / kPanelRows) * w.panel_bytes() + skipped * kPanelRows, length,
+             out + i * length, length);
+    return;
+  }
   const size_t bytes = *kinglet::row_bytes(w.dtype, static_cast<uint64_t>(length));
   auto* unpacked = reinterpret_cast<std::byte*>(out + kScratchFloats);
   for (int64_t i = 0; i < height; i += kPanelRows) {
@@ -234,82 +265,121 @@ void Products::dequantize(const Parameter& w, int64_t row, int64_t column, int64
   }
 }
 
+// `height` rows of `length` values of the matrix as it lies, from (row, column); `length` floats apart where they are
+// decoded, else as the matrix is.
+const float* Products::rows_of(const Right& b, int64_t row, int64_t column, int64_t height, int64_t length,
+                               int worker) const {
+  if (b.weight == nullptr) return b.rows + row * b.row_stride + column;
+  if (!b.weight->values.empty()) return b.weight->values.data() + row * b.weight->shape[1] + column;
+  dequantize(*b.weight, row, column, height, length, scratch(worker));
+  return scratch(worker);
+}
+
 // One chunk: a block of K and kPartColumns columns.
-void Products::pack_chunk(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N, int64_t chunk,
-                          int worker) const {
-  const int64_t across = ceil_div(N, kPartColumns), columns = kernels_->panel_columns;
+void Products::pack_chunk(const Task& task, const Part& part, int64_t chunk, int worker) const {
+  const int64_t across = ceil_div(part.N, kPartColumns), columns = kernels_->panel_columns;
   const int64_t k = chunk / across * kBlockK, n = chunk % across * kPartColumns;
-  const int64_t depth = std::min(kBlockK, K - k), width = std::min(kPartColumns, N - n);
-  // `height` rows of `length` values of the matrix as it lies, from (row, column).
-  const int64_t row = b.transposed ? n0 + n : k0 + k, column = b.transposed ? k0 + k : n0 + n;
-  const int64_t height = b.transposed ? width : depth, length = b.transposed ? depth : width;
-  const float* from = nullptr;
-  int64_t stride = 0;
-  if (b.weight == nullptr || !b.weight->values.empty()) {
-    stride = b.weight == nullptr ? b.row_stride : b.weight->shape[1];
-    from = (b.weight == nullptr ? b.rows : b.weight->values.data()) + row * stride + column;
-  } else {
-    float* out = scratch(worker);
-    dequantize(*b.weight, row, column, height, length, out);
-    from = out;
-    stride = length;
+  const int64_t depth = part.depth(k), width = std::min(kPartColumns, part.N - n);
+  const Right& b = task.b;
+  const bool decoded = b.weight != nullptr && b.weight->values.empty();
+  const int64_t length = b.transposed ? depth : width;
+  const int64_t stride = decoded ? length : b.weight == nullptr ? b.row_stride : b.weight->shape[1];
+  if (b.transposed) {
+    const float* rows = rows_of(b, part.n0 + n, part.k0 + k, width, depth, worker);
+    for (int64_t p = 0; p < width; p += columns)
+      pack_transposed(task, rows + p * stride, stride, std::min(columns, width - p), depth,
+                      packed_panel(task, part, k, n + p), worker);
+    return;
   }
-  for (int64_t p = 0; p < width; p += columns) {
-    auto* panel = const_cast<float*>(packed_panel(k, (n + p) / columns, N));
-    if (depth < kBlockK) panel = const_cast<float*>(packed_panel(k, 0, N)) + (n + p) * depth;
-    const int64_t here = std::min(columns, width - p);
-    if (b.transposed) {
-      kernels_->pack_transposed(from + p * stride, stride, here, depth, panel);
-    } else {
-      for (int64_t i = 0; i < depth; ++i)
-        std::memcpy(panel + i * columns, from + i * stride + p, static_cast<size_t>(here) * sizeof(float));
+  for (int64_t i = 0; i < depth; i += kPanelRows) {  // decoded rows stay in the nearest cache
+    const int64_t height = std::min<int64_t>(kPanelRows, depth - i);
+    const float* rows = rows_of(b, part.k0 + k + i, part.n0 + n, height, width, worker);
+    for (int64_t p = 0; p < width; p += columns) {
+      float* to = packed_panel(task, part, k, n + p) + task.words(i) * columns;
+      const int64_t here = std::min(columns, width - p);
+      if (task.factors == Factors::bf16) {
+        bf16_->pair_rows(rows + p, stride, height, here, reinterpret_cast<uint32_t*>(to), columns);
+        continue;
+      }
+      for (int64_t r = 0; r < height; ++r)
+        std::memcpy(to + r * columns, rows + r * stride + p, static_cast<size_t>(here) * sizeof(float));
     }
   }
 }
 
-void Products::multiply(const Task& task, int64_t k0, int64_t n0, int64_t K, int64_t N) const {
+// A panel whose columns are `columns` rows of K values.
+void Products::pack_transposed(const Task& task, const float* rows, int64_t stride, int64_t columns, int64_t K,
+                               float* panel, int worker) const {
+  if (task.factors == Factors::f32) return kernels_->pack_transposed(rows, stride, columns, K, panel);
+  float* pairs = near_scratch(worker);  // moved as 32-bit words
+  bf16_->pair_along(rows, stride, columns, K, reinterpret_cast<uint32_t*>(pairs), task.words(K));
+  kernels_->pack_transposed(pairs, task.words(K), columns, task.words(K), panel);
+}
+
+void Products::multiply(const Task& task, const Part& part) const {
   const int64_t tiles = many_tiles(parallel_), rows = tile_rows(task.M, tiles), down = ceil_div(task.M, rows);
-  const int64_t panels = ceil_div(N, kernels_->panel_columns);
+  const int64_t columns = kernels_->panel_columns, panels = ceil_div(part.N, columns);
   const int64_t across = std::clamp<int64_t>(ceil_div(tiles, down), 1, panels), group = ceil_div(panels, across);
   parallel_.for_each(down * ceil_div(panels, group), [&](int64_t chunk, int worker) {
-    const int64_t m0 = chunk % down * rows, p0 = chunk / down * group;
-    multiply_tile(task, k0, n0, K, N, m0, std::min(task.M, m0 + rows), p0, std::min(panels, p0 + group), worker);
+    const int64_t m0 = chunk % down * rows, n = chunk / down * group * columns;
+    multiply_tile(task, part,
+                  {.m0 = m0, .M = std::min(rows, task.M - m0), .n = n, .N = std::min(part.N - n, group * columns)},
+                  worker);
   });
 }
 
-// Rows [m0, m1) and panels [p0, p1) of a part.
-void Products::multiply_tile(const Task& task, int64_t k0, int64_t n0, int64_t K, int64_t N, int64_t m0, int64_t m1,
-                             int64_t p0, int64_t p1, int worker) const {
-  const int64_t columns = kernels_->panel_columns, M = m1 - m0, first = n0 + p0 * columns;
-  const int64_t width = std::min(N, p1 * columns) - p0 * columns;
-  for (int64_t k = 0; k < K; k += kBlockK) {
-    const int64_t depth = std::min(kBlockK, K - k);
-    const float* a = task.a + m0 * task.a_row + (k0 + k) * task.a_column;
-    int64_t a_column = task.a_column;
-    if (task.a_row == 1) {  // columns of A lie far apart: bring them together
-      float* near = scratch(worker) + kBlockK * kPartColumns;
-      for (int64_t i = 0; i < depth; ++i)
-        std::memcpy(near + i * M, a + i * task.a_column, static_cast<size_t>(M) * sizeof(float));
-      a = near;
-      a_column = M;
-    }
-    const float* b = depth < kBlockK ? packed_panel(k, 0, N) + p0 * columns * depth : packed_panel(k, p0, N);
-    kernels_->product({.a = a,
-                       .a_row = task.a_row,
-                       .a_column = a_column,
-                       .b = b,
-                       .b_row = columns,
-                       .b_panel = columns * depth,
-                       .c = task.c + m0 * task.c_row + first,
-                       .c_row = task.c_row,
-                       .M = M,
-                       .N = width,
-                       .K = depth,
-                       .add = task.write == Write::add || k0 + k > 0});
+void Products::multiply_tile(const Task& task, const Part& part, const Tile& tile, int worker) const {
+  for (int64_t k = 0; k < part.K; k += kBlockK) multiply_block(task, part, tile, k, worker);
+  if (task.bias == nullptr || part.k0 + part.K < task.K) return;
+  const int64_t n = part.n0 + tile.n;
+  for (int64_t m = tile.m0; m < tile.m0 + tile.M; ++m)
+    kernels_->add_scaled(task.bias + n, 1.0f, tile.N, task.c + m * task.c_row + n);
+}
+
+// One block of K.
+void Products::multiply_block(const Task& task, const Part& part, const Tile& tile, int64_t k, int worker) const {
+  const int64_t depth = part.depth(k), M = tile.M, panel = kernels_->panel_columns * task.words(depth);
+  const float* a = task.a + tile.m0 * task.a_row + (part.k0 + k) * task.a_column;
+  const float* b = packed_panel(task, part, k, tile.n);
+  float* c = task.c + tile.m0 * task.c_row + part.n0 + tile.n;
+  const bool add = task.write == Write::add || part.k0 + k > 0, in_columns = task.a_row == 1;
+  float* near = near_scratch(worker);
+  if (task.factors == Factors::bf16) {
+    auto* pairs = reinterpret_cast<uint32_t*>(near);
+    const int64_t words = task.words(depth);
+    if (in_columns) bf16_->pair_rows(a, task.a_column, depth, M, pairs, M);
+    else bf16_->pair_along(a, task.a_row, M, depth, pairs, words);
+    return bf16_->product({.a = pairs,
+                           .a_row = in_columns ? 1 : words,
+                           .a_column = in_columns ? M : 1,
+                           .b = reinterpret_cast<const uint32_t*>(b),
+                           .b_panel = panel,
+                           .c = c,
+                           .c_row = task.c_row,
+                           .M = M,
+                           .N = tile.N,
+                           .K = words,
+                           .add = add});
   }
-  if (task.bias == nullptr || k0 + K < task.K) return;
-  for (int64_t m = m0; m < m1; ++m)
-    kernels_->add_scaled(task.bias + first, 1.0f, width, task.c + m * task.c_row + first);
+  int64_t a_column = task.a_column;
+  if (in_columns) {  // columns of A lie far apart: bring them together
+    for (int64_t i = 0; i < depth; ++i)
+      std::memcpy(near + i * M, a + i * task.a_column, static_cast<size_t>(M) * sizeof(float));
+    a = near;
+    a_column = M;
+  }
+  kernels_->product({.a = a,
+                     .a_row = task.a_row,
+                     .a_column = a_column,
+                     .b = b,
+                     .b_row = kernels_->panel_columns,
+                     .b_panel = panel,
+                     .c = c,
+                     .c_row = task.c_row,
+                     .M = M,
+                     .N = tile.N,
+                     .K = depth,
+                     .add = add});
 }
 
 }  // namespace kinglet::train

@@ -7,6 +7,8 @@
 
 #include "base/parallel.h"
 #include "host/memory.h"
+#include "train/bf16_products.h"
+#include "train/compute.h"
 #include "train/kernels.h"
 #include "train/parameters.h"
 
@@ -26,7 +28,7 @@ enum class Write : uint8_t { store, add };
 class Products {
  public:
   static Result<Products> create(const KernelTable& kernels, const GradientKernels& gradients, const Parallel& parallel,
-                                 Ledger& ledger);
+                                 Ledger& ledger, Compute compute = Compute::f32);
 
   /// y (T, N) (=|+=) x (T, K) W^T + bias, W (N, K); bias may be null. A W in panels is multiplied by what quantize() made
   /// of x.
@@ -54,18 +56,29 @@ class Products {
   void forward_panels(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const;
   void dequantize(const Parameter& w, int64_t row, int64_t column, int64_t height, int64_t length, float* out) const;
 
-  static Task forward_task(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write);
+  enum class Factors : uint8_t { f32, bf16 };
+  struct Part;  // of B: what is packed at once
+
+  Factors factors(bool bf16) const { return bf16 && bf16_ != nullptr ? Factors::bf16 : Factors::f32; }
+  Task forward_task(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const;
   void run(const Task& task) const;
-  void pack(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N) const;
-  void pack_chunk(const Right& b, int64_t k0, int64_t n0, int64_t K, int64_t N, int64_t chunk, int worker) const;
-  void multiply(const Task& task, int64_t k0, int64_t n0, int64_t K, int64_t N) const;
-  void multiply_tile(const Task& task, int64_t k0, int64_t n0, int64_t K, int64_t N, int64_t m0, int64_t m1, int64_t p0,
-                     int64_t p1, int worker) const;
+  void pack(const Task& task, const Part& part) const;
+  void pack_chunk(const Task& task, const Part& part, int64_t chunk, int worker) const;
+  void pack_transposed(const Task& task, const float* rows, int64_t stride, int64_t columns, int64_t K, float* panel,
+                       int worker) const;
+  const float* rows_of(const Right& b, int64_t row, int64_t column, int64_t height, int64_t length, int worker) const;
+  void multiply(const Task& task, const Part& part) const;
+  struct Tile;  // of C
+  void multiply_tile(const Task& task, const Part& part, const Tile& tile, int worker) const;
+  void multiply_block(const Task& task, const Part& part, const Tile& tile, int64_t k, int worker) const;
   float* scratch(int worker) const;
-  const float* packed_panel(int64_t k, int64_t panel, int64_t N) const;
+  float* near_scratch(int worker) const;
+  float* packed_panel(const Task& task, const Part& part, int64_t k, int64_t column) const;
 
   const KernelTable* table_ = nullptr;
   const GradientKernels* kernels_ = nullptr;
+  const Bf16Kernels* bf16_ = nullptr;  ///< null: not wanted, or not there
+  Compute compute_ = Compute::f32;
   Parallel parallel_;
   Ledger* ledger_ = nullptr;
   Block packed_, scratch_, int8_rows_;

@@ -165,6 +165,7 @@ class TapeMaker {
   void append(Action::Kind kind, int32_t step_index) { tape_.actions.push_back({.kind = kind, .step = step_index}); }
 
   void list_actions() {
+    repeated_.assign(p_.steps.size(), 0);
     for (int32_t i = 0; i < head_; ++i) append(Action::Kind::forward, i);
     tape_.head_begin = static_cast<int32_t>(tape_.actions.size());
     for (int32_t i = head_; i < steps_; ++i) append(Action::Kind::forward, i);
@@ -179,12 +180,32 @@ class TapeMaker {
     int32_t inside = last_layer;  // whose values are there: the last layer's have just been made
     for (int32_t i = head_; i-- > 0;) {
       if (!needs(step(i).out)) continue;
-      if (options_.recompute_layers && step(i).layer != inside && step(i).layer >= 0) {
+      if (options_.checkpointing == Checkpointing::layers && step(i).layer != inside && step(i).layer >= 0) {
         inside = step(i).layer;
         repeat_layer(inside);
       }
+      if (options_.checkpointing == Checkpointing::activations) repeat_activations(step(i));
       append(Action::Kind::backward, i);
     }
+  }
+
+  // What a step's backward reads, made anew where it costs little. Its first reader backward is the last one forward.
+  void repeat_activations(const Step& s) {
+    const Reads reads = backward_reads(s.op, weight_trained(s.weight));
+    for (int j = 0; j < inputs(s); ++j) {
+      const int32_t producer = producer_of(s.in[j]);
+      if (!reads.in[j] || producer == kNone || !costs_little(step(producer)) ||
+          repeated_[static_cast<size_t>(producer)])
+        continue;
+      repeated_[static_cast<size_t>(producer)] = 1;
+      append(Action::Kind::forward, producer);
+    }
+  }
+  // Its own backward reads its inputs, so they are there.
+  bool costs_little(const Step& s) const {
+    const bool row_wise = s.op == Op::rms_norm || s.op == Op::layer_norm || s.op == Op::silu_mul ||
+                          s.op == Op::gelu_tanh_mul || s.op == Op::gelu_mul;
+    return row_wise && needs(s.out) && !is_head(static_cast<int32_t>(&s - p_.steps.data()));
   }
 
   // The forward steps of a layer that make what its backward reads.
@@ -425,7 +446,7 @@ class TapeMaker {
   TapeOptions options_;
   int32_t steps_, head_ = 0;
   Tape tape_;
-  std::vector<uint8_t> in_head_, viewed_, tiled_, needs_;
+  std::vector<uint8_t> in_head_, viewed_, tiled_, needs_, repeated_;
   std::vector<std::vector<int32_t>> consumers_;
   std::vector<int32_t> producer_, current_, log_sums_, gradient_, sharers_;
   std::vector<Instance> instances_;

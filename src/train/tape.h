@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "spec/program.h"
+#include "train/checkpointing.h"
 
 namespace kinglet::train {
 
@@ -57,7 +58,7 @@ struct Tape {
 
 struct TapeOptions {
   bool backward = true;
-  bool recompute_layers = false;
+  Checkpointing checkpointing = Checkpointing::none;
 };
 
 /// `trained`: for each parameter, whether it has a gradient.

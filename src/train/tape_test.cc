@@ -42,8 +42,8 @@ TEST(Tape, BuffersOfOneTimeDoNotOverlap) {
   const ProgramStorage program = llama();
   const std::vector<uint8_t> all(program.params.size(), 1);
   const Extents extents{.tokens = 50, .outputs = 31, .chunk = 16};
-  for (const bool recompute : {false, true}) {
-    const Tape tape = tape_of(program, all, {.recompute_layers = recompute});
+  for (const Checkpointing kept : {Checkpointing::none, Checkpointing::activations, Checkpointing::layers}) {
+    const Tape tape = tape_of(program, all, {.checkpointing = kept});
     const Placement places = place_buffers(tape, extents);
     for (size_t i = 0; i < tape.buffers.size(); ++i)
       for (size_t j = 0; j < i; ++j) {
@@ -63,17 +63,32 @@ TEST(Tape, CheckpointingKeepsOneLayerAndTheBorders) {
   const std::vector<uint8_t> all(program.params.size(), 1);
   const Extents extents{.tokens = 512, .outputs = 64, .chunk = 8};
   const int64_t whole = place_buffers(tape_of(program, all, {}), extents).floats;
-  const int64_t saved = place_buffers(tape_of(program, all, {.recompute_layers = true}), extents).floats;
+  const int64_t saved = place_buffers(tape_of(program, all, {.checkpointing = Checkpointing::layers}), extents).floats;
   const int64_t forward = place_buffers(tape_of(program, all, {.backward = false}), extents).floats;
   EXPECT_LT(saved, whole / 2);
   EXPECT_LT(forward, saved);
   // Each layer but the last is recomputed without its last product.
-  const Tape tape = tape_of(program, all, {.recompute_layers = true});
+  const Tape tape = tape_of(program, all, {.checkpointing = Checkpointing::layers});
   const auto forwards = std::count_if(tape.actions.begin(), tape.actions.end(),
                                       [](const Action& a) { return a.kind == Action::Kind::forward; });
   const auto steps = static_cast<int64_t>(program.steps.size());
   EXPECT_GT(forwards, steps);
   EXPECT_LT(forwards, 2 * steps - (kLayers - 1));
+}
+
+TEST(Tape, ActivationsComputedAgainTakeNoRoomBetween) {
+  const ProgramStorage program = llama();
+  const std::vector<uint8_t> all(program.params.size(), 1);
+  const Extents extents{.tokens = 512, .outputs = 64, .chunk = 8};
+  const int64_t whole = place_buffers(tape_of(program, all, {}), extents).floats;
+  const Tape tape = tape_of(program, all, {.checkpointing = Checkpointing::activations});
+  EXPECT_LT(place_buffers(tape, extents).floats, whole);
+  const auto forwards = std::count_if(tape.actions.begin(), tape.actions.end(),
+                                      [](const Action& a) { return a.kind == Action::Kind::forward; });
+  const auto norms_and_gates = std::count_if(program.steps.begin(), program.steps.end(), [](const Step& s) {
+    return s.layer >= 0 && (s.op == Op::rms_norm || s.op == Op::silu_mul);
+  });
+  EXPECT_EQ(forwards, static_cast<int64_t>(program.steps.size()) + norms_and_gates);
 }
 
 TEST(Tape, NothingRunsBackwardBelowTheFirstTrainedParameter) {

@@ -1,0 +1,21 @@
+// Packed panels (kernels/panels.h) of quantized weights back to f32 rows, a few values at a time, for the products that read frozen
+// weights backward. The same values as dequantize_row gives, bit for bit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace kinglet::train {
+
+/// The 16 rows of a panel, K values of each (whole blocks): row r to out[r * out_row ..]. `panel` points at the first block.
+using DecodePanel = void (*)(const std::byte* panel, int64_t K, float* out, int64_t out_row);
+
+/// Of the row of kernels that is called `name`; null: there is none for this type, and WeightKernels::unpack does it.
+DecodePanel panel_decoder(const char* name, DType type);
+
+DecodePanel panel_decoder_avx2(DType type);
+DecodePanel panel_decoder_avx512(DType type);
+
+}  // namespace kinglet::train
