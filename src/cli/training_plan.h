@@ -13,9 +13,9 @@ namespace kinglet::cli {
 struct TrainingPlan {
   int64_t parameters = 0, trained = 0;  ///< values
   int64_t samples = 0, tokens = 0, held_out_tokens = 0;
-  int64_t steps = 0, batches = 0;                                                 ///< of the whole run
-  int64_t step_tokens = 0;                                                        ///< at most
-  double run_tokens = 0;                                                          ///< about
+  int64_t steps = 0, batches = 0;  ///< of the whole run
+  int64_t step_tokens = 0;         ///< at most
+  double run_tokens = 0;           ///< about
   train::Checkpointing checkpointing = train::Checkpointing::none;
   uint64_t weights = 0, gradients = 0, optimizer = 0, activations = 0, data = 0;  ///< bytes
   uint64_t teacher = 0;                                                           ///< bytes of all that it takes
