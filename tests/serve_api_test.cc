@@ -218,5 +218,39 @@ TEST_F(ServeApi, OllamaToolsAndFormats) {
   EXPECT_EQ(post("/api/chat", next).status, 200);
 }
 
+// Adapters are models of their own to clients; requests for several of them share batches.
+TEST_F(ServeApi, EachRequestChoosesItsAdapter) {
+  const fs::path fixtures = fs::path(kFixture).parent_path();
+  const std::string adapter = (fixtures / "lora-llama-3.2").string();
+  if (!fs::exists(adapter)) GTEST_SKIP() << "shared fixture is absent: " << adapter;
+  for (const char* name : {"config.json", "model.safetensors"})
+    fs::copy(fixtures / "llama-3.2" / name, fs::path(folder_.file("tiny")) / name, fs::copy_options::overwrite_existing);
+  start({"--adapter", "loud=" + adapter + "=4", "--adapter", "odd=" + adapter + "=-4"});
+  const std::vector<std::string> names = {"tiny", "tiny:loud", "tiny:odd"};
+  const Json listed = get("/v1/models").json()["data"];
+  ASSERT_EQ(listed.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(listed[i]["id"], names[i]);
+  EXPECT_EQ(get("/v1/models/tiny:odd").json()["parent"], "tiny");
+
+  const auto answer = [&](const std::string& name) {
+    Json request = chat(20);
+    request["model"] = name;
+    const Json reply = post("/v1/chat/completions", request).json();
+    EXPECT_EQ(reply["model"], name);
+    return reply["choices"][0]["message"]["content"].get<std::string>();
+  };
+  std::vector<std::string> alone, together(9);
+  for (const std::string& name : names) alone.push_back(answer(name));
+  EXPECT_NE(alone[0], alone[1]);
+  EXPECT_NE(alone[1], alone[2]);
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < together.size(); ++i) clients.emplace_back([&, i] { together[i] = answer(names[i % 3]); });
+  for (std::thread& client : clients) client.join();
+  for (size_t i = 0; i < together.size(); ++i) EXPECT_EQ(together[i], alone[i % 3]) << i;
+  Json unknown = chat(5);
+  unknown["model"] = "tiny:soft";
+  EXPECT_EQ(post("/v1/chat/completions", unknown).json()["error"]["code"], "model_not_found");
+}
+
 }  // namespace
 }  // namespace kinglet

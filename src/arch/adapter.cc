@@ -80,24 +80,52 @@ Status check_alone(const ProgramStorage& program, const LoraPair& pair) {
   return ok_status();
 }
 
+/// Rewrites `steps`, and calls `copied(i)` for each of the old steps and `made()` for each new one, in the new order.
+template <typename Copied, typename Made>
+void add_pairs(ProgramStorage& program, const Adapter& adapter, AdapterUse use, Copied&& copied, Made&& made) {
+  std::vector<Added> added;
+  for (const LoraPair& pair : adapter.pairs) added.push_back(add_params(program, pair, use));
+  std::vector<Step> steps;
+  for (size_t i = 0; i < program.steps.size(); ++i) {
+    const Step& step = program.steps[i];
+    const auto pair = std::find_if(adapter.pairs.begin(), adapter.pairs.end(),
+                                   [&](const LoraPair& p) { return step.op == Op::linear && p.base == step.weight; });
+    copied(i);
+    if (pair == adapter.pairs.end()) {
+      steps.push_back(step);
+      continue;
+    }
+    const size_t before = steps.size();
+    append_adapted(program, steps, step, *pair, added[static_cast<size_t>(pair - adapter.pairs.begin())]);
+    for (size_t n = before + 1; n < steps.size(); ++n) made();
+  }
+  program.steps = std::move(steps);
+}
+
 }  // namespace
 
 Status apply_adapter(ProgramStorage& program, const Adapter& adapter, AdapterUse use) {
   for (const LoraPair& pair : adapter.pairs) KL_TRY(check_alone(program, pair));
-  std::vector<Added> added;
-  for (const LoraPair& pair : adapter.pairs) added.push_back(add_params(program, pair, use));
-  std::vector<Step> steps;
-  for (const Step& step : program.steps) {
-    const auto pair = std::find_if(adapter.pairs.begin(), adapter.pairs.end(),
-                                   [&](const LoraPair& p) { return step.op == Op::linear && p.base == step.weight; });
-    if (pair == adapter.pairs.end()) {
-      steps.push_back(step);
-    } else {
-      append_adapted(program, steps, step, *pair, added[static_cast<size_t>(pair - adapter.pairs.begin())]);
-    }
-  }
-  program.steps = std::move(steps);
+  add_pairs(program, adapter, use, [](size_t) {}, [] {});
   return validate(program.view());
+}
+
+Result<ChoiceProgram> make_choice_program(ProgramStorage base, std::span<const std::unique_ptr<Adapter>> adapters) {
+  const size_t steps = base.steps.size();
+  ChoiceProgram out{std::move(base), std::vector<int16_t>(steps, int16_t{kNone})};
+  for (size_t i = 0; i < adapters.size(); ++i) {
+    if (std::ranges::any_of(adapters[i]->pairs, &LoraPair::is_dora)) {
+      return error(Code::unsupported, "{}: a DoRA adapter serves all requests or none; merge it into a model of its own",
+                   adapters[i]->path);
+    }
+    std::vector<int16_t> owners;
+    add_pairs(
+        out.program, *adapters[i], AdapterUse::run, [&](size_t step) { owners.push_back(out.owners[step]); },
+        [&] { owners.push_back(static_cast<int16_t>(i)); });
+    out.owners = std::move(owners);
+  }
+  KL_TRY(validate(out.program.view()));
+  return out;
 }
 
 }  // namespace kinglet

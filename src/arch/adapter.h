@@ -4,6 +4,7 @@
 // llama.cpp (convert_lora_to_gguf.py, llama-adapter.cpp). DoRA: Liu et al. 2024 (arXiv 2402.09353).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,17 @@ Result<Adapter> read_adapter(const std::string& path, const ModelSpec& spec, con
 /// Errors: unsupported where DoRA and another adapter meet on one weight.
 enum class AdapterUse : uint8_t { run, train };
 Status apply_adapter(ProgramStorage& program, const Adapter& adapter, AdapterUse use = AdapterUse::run);
+
+/// A program in which each row of a batch has one of several adapters, or none: `owners` says of each step whose rows alone it
+/// computes (PlanOptions::owners). Parameters of the model's own come first, in their order.
+struct ChoiceProgram {
+  ProgramStorage program;
+  std::vector<int16_t> owners;
+};
+
+/// `base` with the products of each of `adapters`, whose index is what a row chooses; they must outlive it.
+/// A row's result is, bit for bit, that of the program with its adapter alone. Errors: unsupported for DoRA.
+Result<ChoiceProgram> make_choice_program(ProgramStorage base, std::span<const std::unique_ptr<Adapter>> adapters);
 
 /// Length of each row of W + scale B A. Errors: those of find_param; unsupported (a type of W).
 Result<std::vector<double>> adapted_norms(const LoraPair& pair, const ModelSpec& spec, const Checkpoint& base);

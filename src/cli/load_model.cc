@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 
 #include "host/error.h"
 #include "host/file.h"
@@ -27,21 +28,40 @@ void add_cache(Arguments arguments, ModelWords& words) {
 }
 
 void add_adapters(Arguments arguments, ModelWords& words) {
-  arguments.option(
-      "--adapter", words.adapters,
-      "apply a LoRA adapter (a PEFT directory or a GGUF adapter): PATH, or PATH=SCALE; may be given several times");
+  const char* text =
+      words.names_adapters
+          ? "a LoRA adapter (a PEFT directory or a GGUF adapter) that requests choose as MODEL:NAME: NAME=PATH, or NAME=PATH=SCALE; "
+            "without a name every request gets it; may be given several times"
+          : "apply a LoRA adapter (a PEFT directory or a GGUF adapter): PATH, or PATH=SCALE; may be given several times";
+  arguments.option("--adapter", words.adapters, text);
 }
 
 namespace {
-Result<AdapterChoice> parse_adapter(const std::string& word) {
-  const size_t equals = word.rfind('=');
-  if (equals == std::string::npos || is_directory(word) || is_file(word)) return AdapterChoice{word, 1};
+bool exists(const std::string& path) { return is_directory(path) || is_file(path); }
+
+std::optional<float> scale_of(std::string_view text) {
   float scale = 0;
-  const char* end = word.data() + word.size();
-  const auto [stop, ec] = std::from_chars(word.data() + equals + 1, end, scale);
-  if (ec != std::errc() || stop != end || !std::isfinite(scale))
+  const char* end = text.data() + text.size();
+  const auto [stop, ec] = std::from_chars(text.data(), end, scale);
+  return ec == std::errc() && stop == end && std::isfinite(scale) ? std::optional(scale) : std::nullopt;
+}
+
+// [NAME=]PATH[=SCALE], where a path that exists may have a '=' of its own.
+Result<AdapterChoice> parse_adapter(const std::string& word, bool may_have_name) {
+  AdapterChoice choice{word, 1};
+  const size_t last = word.rfind('=');
+  if (last == std::string::npos || exists(word)) return choice;
+  if (const auto scale = scale_of(std::string_view(word).substr(last + 1))) {
+    choice = {word.substr(0, last), *scale};
+  } else if (!may_have_name) {
     return error(Code::invalid_argument, "--adapter {}: the scale after '=' is no number", word);
-  return AdapterChoice{word.substr(0, equals), scale};
+  }
+  const size_t first = choice.path.find('=');
+  if (!may_have_name || first == std::string::npos || exists(choice.path)) return choice;
+  choice.name = choice.path.substr(0, first);
+  choice.path.erase(0, first + 1);
+  if (choice.name.empty()) return error(Code::invalid_argument, "--adapter {}: the name before '=' is empty", word);
+  return choice;
 }
 }  // namespace
 
@@ -70,7 +90,7 @@ Result<std::unique_ptr<Model>> load_beside(const std::string& name, const ModelW
 Result<std::vector<AdapterChoice>> adapter_choices(const ModelWords& words) {
   std::vector<AdapterChoice> out;
   for (const std::string& word : words.adapters) {
-    KL_ASSIGN(AdapterChoice choice, parse_adapter(word));
+    KL_ASSIGN(AdapterChoice choice, parse_adapter(word, words.names_adapters));
     out.push_back(std::move(choice));
   }
   return out;
@@ -84,7 +104,8 @@ Result<std::unique_ptr<Model>> load_model(const ModelWords& words, Ledger& ledge
   KL_ASSIGN(const std::string found, hub::resolve_model(words.name));
   if (path != nullptr) *path = found;
   ModelOptions options = model_options(words);
-  KL_ASSIGN(options.adapters, adapter_choices(words));
+  KL_ASSIGN(const std::vector<AdapterChoice> adapters, adapter_choices(words));
+  for (const AdapterChoice& choice : adapters) (choice.name.empty() ? options.adapters : options.choices).push_back(choice);
   return Model::load(found, options, ledger);
 }
 

@@ -17,7 +17,8 @@ struct ModelWords {
   bool reference = false;             ///< the slow, readable kernels
   int64_t context = 0;                ///< --ctx; 0: what the model was made for
   std::string kv_type;                ///< --kv: f16, bf16, i8, f32; empty: what suits the weights
-  std::vector<std::string> adapters;  ///< --adapter DIR or DIR=scale
+  std::vector<std::string> adapters;  ///< --adapter DIR or DIR=scale; where names_adapters NAME=DIR or NAME=DIR=scale too
+  bool names_adapters = false;        ///< named ones are there to be chosen, sequence by sequence
 };
 
 /// Declares MODEL and --reference.
@@ -27,7 +28,7 @@ void add_adapters(Arguments arguments, ModelWords& words);
 /// Declares --ctx and --kv, for commands that keep a conversation.
 void add_cache(Arguments arguments, ModelWords& words);
 
-/// The adapters that were named, with their scales. Errors: invalid_argument.
+/// The adapters that the words tell, with their scales and names. Errors: invalid_argument.
 Result<std::vector<AdapterChoice>> adapter_choices(const ModelWords& words);
 
 /// A model and what must live as long as it does.

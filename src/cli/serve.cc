@@ -1,6 +1,7 @@
 // kinglet serve: models behind an HTTP address.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include "cli/template_option.h"
 #include "host/error.h"
 #include "host/file.h"
+#include "server/handed_socket.h"
 #include "server/log.h"
 #include "server/service.h"
 
@@ -60,9 +62,25 @@ std::string served_name(const std::string& word) {
   return path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
 }
 
+// The names that requests choose adapters by.
+Result<std::vector<std::string>> adapter_names(const Words& words) {
+  KL_ASSIGN(const std::vector<AdapterChoice> adapters, adapter_choices(words.model));
+  std::vector<std::string> names;
+  for (const AdapterChoice& adapter : adapters) {
+    if (adapter.name.empty()) continue;
+    if (std::ranges::find(names, adapter.name) != names.end())
+      return error(Code::invalid_argument, "two adapters are called {}", adapter.name);
+    names.push_back(adapter.name);
+  }
+  if (!names.empty() && words.models.size() > 1)
+    return Status(Code::invalid_argument, "adapters that requests choose go with one model; serve it alone");
+  return names;
+}
+
 Result<server::ServedModel> serve_model(const Words& words, const std::string& word, const Model& model) {
   server::ServedModel served;
   served.name = served_name(word);
+  KL_ASSIGN(served.adapters, adapter_names(words));
   KL_ASSIGN(served.tokenizer, model.tokenizer());
   KL_ASSIGN(ChatSource source, template_source(words.template_file, model));
   if (!source.text.empty() || !source.tool_text.empty()) {
@@ -121,7 +139,13 @@ void drain(const Words& words, const EndSignals& signals, server::HttpServer& ht
   server::log_line({{"event", "stopped"}});
 }
 
-Status run(const Words& words) {
+Status run(Words words) {
+  KL_ASSIGN(const auto handed, server::take_handed_socket());
+  if (handed) {
+    words.http.host = handed->host;
+    words.http.port = handed->port;
+    words.http.listener = handed->descriptor;
+  }
   KL_ASSIGN(const server::AccessOptions access_words, access_options(words));
   KL_ASSIGN(server::Access access, server::Access::create(access_words));
   KL_ASSIGN(const server::HttpOptions http_words, http_options(words));
@@ -170,6 +194,7 @@ Status run(const Words& words) {
 
 Action setup_serve(Arguments arguments) {
   auto words = std::make_shared<Words>();
+  words->model.names_adapters = true;
   arguments.option("MODEL", words->models, "names from `kinglet list`, GGUF files or Hugging Face directories")
       .required();
   const auto add = [&](const char* flag, auto& value, const char* text) {
@@ -208,6 +233,7 @@ Action setup_serve(Arguments arguments) {
       "error. SIGTERM and Ctrl-C let answers under way end; a second one does not.\n\n"
       "Examples:\n"
       "  kinglet serve qwen2.5-coder-0.5b\n"
+      "  kinglet serve llama-3.2-1b --adapter law=adapters/law --adapter tales=adapters/tales=0.5\n"
       "  kinglet serve model.gguf --host 0.0.0.0 --api-key-file keys.txt --parallel 16 --memory 6G");
   return [words] { return run(*words); };
 }

@@ -25,16 +25,35 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& path, const ModelO
   model->ledger_ = &ledger;
   KL_ASSIGN(model->kernels_, choose_kernels(options.kernels));
   KL_ASSIGN(model->spec_, read_model_spec(model->checkpoint_));
-  for (const AdapterChoice& choice : options.adapters) {
-    KL_ASSIGN(Adapter adapter, read_adapter(choice.path, model->spec_, model->checkpoint_, choice.weight));
-    model->adapters_.push_back(std::make_unique<Adapter>(std::move(adapter)));
-    KL_TRY(apply_adapter(model->spec_.program, *model->adapters_.back()));
-  }
-  KL_ASSIGN(model->weights_, Weights::load(model->checkpoint_, model->spec_.program, *model->kernels_, ledger));
+  KL_TRY(model->add_adapters(options));
+  KL_TRY(model->add_choices(options));
+  const ProgramStorage& widest = model->choices_ ? model->choices_->program : model->spec_.program;
+  KL_ASSIGN(model->weights_, Weights::load(model->checkpoint_, widest, *model->kernels_, ledger));
   KL_ASSIGN(model->packed_,
-            PackedWeights::attach(model->checkpoint_, model->spec_.program, *model->kernels_, model->weights_.params(),
+            PackedWeights::attach(model->checkpoint_, widest, *model->kernels_, model->weights_.params(),
                                   {options.packing_folder, options.packing_smallest_bytes}, ledger));
   return model;
+}
+
+Status Model::add_adapters(const ModelOptions& options) {
+  for (const AdapterChoice& choice : options.adapters) {
+    KL_ASSIGN(Adapter adapter, read_adapter(choice.path, spec_, checkpoint_, choice.weight));
+    adapters_.push_back(std::make_unique<Adapter>(std::move(adapter)));
+    KL_TRY(apply_adapter(spec_.program, *adapters_.back()));
+  }
+  return ok_status();
+}
+
+Status Model::add_choices(const ModelOptions& options) {
+  if (options.choices.empty()) return ok_status();
+  KL_ASSIGN(ModelSpec bare, read_model_spec(checkpoint_));
+  for (const AdapterChoice& choice : options.choices) {
+    KL_ASSIGN(Adapter adapter, read_adapter(choice.path, bare, checkpoint_, choice.weight));
+    choice_adapters_.push_back(std::make_unique<Adapter>(std::move(adapter)));
+  }
+  for (const auto& adapter : adapters_) KL_TRY(apply_adapter(bare.program, *adapter));
+  KL_ASSIGN(choices_, make_choice_program(std::move(bare.program), choice_adapters_));
+  return ok_status();
 }
 
 Result<const Tokenizer*> Model::tokenizer() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "arch/adapter.h"
@@ -12,15 +13,17 @@
 namespace kinglet {
 
 struct AdapterChoice {
-  std::string path;  ///< a PEFT directory or a GGUF adapter or a GGUF adapter
+  std::string path;  ///< a PEFT directory or a GGUF adapter
   float weight = 1;  ///< multiplies the adapter's own scale
+  std::string name{};  ///< by which requests choose it; the engine goes by its index
 };
 
 struct ModelOptions {
   std::string kernels;         ///< row of the kernel table by name; empty: the best, or what KINGLET_ISA names
   std::string packing_folder;  ///< where packed copies of weights are kept; empty: nowhere
   uint64_t packing_smallest_bytes = PackingOptions().smallest_bytes;
-  std::vector<AdapterChoice> adapters;
+  std::vector<AdapterChoice> adapters;  ///< that every sequence has
+  std::vector<AdapterChoice> choices;   ///< of which each sequence may have one, by its index
 };
 
 class Model {
@@ -33,7 +36,11 @@ class Model {
   const Hyper& hyper() const { return spec_.hyper; }
   const ProgramStorage& program() const { return spec_.program; }
   const KernelTable& kernels() const { return *kernels_; }
-  std::span<const ParamData> params() const { return weights_.params(); }
+  std::span<const ParamData> params() const { return weights_.params().first(spec_.program.params.size()); }
+  /// The program in which each sequence has its own choice, and its parameters, which begin with params(). Null: there is no choice.
+  const ChoiceProgram* choices() const { return choices_ ? &*choices_ : nullptr; }
+  std::span<const ParamData> choice_params() const { return weights_.params(); }
+  int32_t choice_count() const { return static_cast<int32_t>(choice_adapters_.size()); }
   const Weights& weights() const { return weights_; }
   PackedWeights& packed() const { return *packed_; }
   Ledger& ledger() const { return *ledger_; }
@@ -50,9 +57,14 @@ class Model {
 
  private:
   explicit Model(Checkpoint checkpoint) : checkpoint_(std::move(checkpoint)) {}
+  Status add_adapters(const ModelOptions& options);
+  Status add_choices(const ModelOptions& options);
+
   Checkpoint checkpoint_;
   std::vector<std::unique_ptr<Adapter>> adapters_;  // the program views their values
+  std::vector<std::unique_ptr<Adapter>> choice_adapters_;
   ModelSpec spec_;
+  std::optional<ChoiceProgram> choices_;
   const KernelTable* kernels_ = nullptr;
   Weights weights_;
   std::unique_ptr<PackedWeights> packed_;

@@ -30,32 +30,32 @@ PrefixCache::PrefixCache(KvPool& pool, uint64_t most_bytes)
       windows_(std::ranges::any_of(pool.windows(), [](int32_t window) { return window > 0; })) {}
 
 // Without windows a longer sequence can be cut back to each of its beginnings.
-bool PrefixCache::covers(const Entry& entry, std::span<const TokenId> tokens, bool long_rope) const {
+bool PrefixCache::covers(const Entry& entry, std::span<const TokenId> tokens, KvKind kind) const {
   const size_t size = entry.tokens.size();
-  return entry.long_rope == long_rope && (windows_ ? size == tokens.size() : size >= tokens.size()) &&
+  return entry.kind == kind && (windows_ ? size == tokens.size() : size >= tokens.size()) &&
          std::equal(tokens.begin(), tokens.end(), entry.tokens.begin());
 }
 
-void PrefixCache::insert(std::span<const TokenId> tokens, KvSequence kv, bool long_rope) {
+void PrefixCache::insert(std::span<const TokenId> tokens, KvSequence kv, KvKind kind) {
   if (tokens.empty()) return;
-  const auto covering = std::ranges::find_if(entries_, [&](const Entry& e) { return covers(e, tokens, long_rope); });
+  const auto covering = std::ranges::find_if(entries_, [&](const Entry& e) { return covers(e, tokens, kind); });
   if (covering != entries_.end()) {
     entries_.splice(entries_.begin(), entries_, covering);
     return;
   }
-  entries_.push_front({{tokens.begin(), tokens.end()}, std::move(kv), long_rope});
+  entries_.push_front({{tokens.begin(), tokens.end()}, std::move(kv), kind});
   const Entry& added = entries_.front();
-  std::erase_if(entries_, [&](const Entry& e) { return &e != &added && covers(added, e.tokens, e.long_rope); });
+  std::erase_if(entries_, [&](const Entry& e) { return &e != &added && covers(added, e.tokens, e.kind); });
   while (entries_.size() > kMostEntries || pool_->pages_in_use() * pool_->shape().page_bytes() > most_bytes_) {
     if (!evict()) break;
   }
 }
 
-PrefixCache::Found PrefixCache::find(std::span<const TokenId> wanted, bool long_rope) {
+PrefixCache::Found PrefixCache::find(std::span<const TokenId> wanted, KvKind kind) {
   Found found;
   auto best = entries_.end();
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if (it->long_rope != long_rope) continue;
+    if (it->kind != kind) continue;
     const PrefixMatch match = match_prefix(it->kv, it->tokens, wanted);
     found.match.common = std::max(found.match.common, match.common);
     if (match.usable <= found.match.usable) continue;

@@ -24,20 +24,27 @@ PrefixMatch match_prefix(const KvSequence& kv, std::span<const TokenId> held, st
 /// The first `length` positions of `kv`, which must be usable. Errors: those of KvSequence::truncate.
 Result<KvSequence> fork_prefix(const KvSequence& kv, int64_t length);
 
+/// What keys and values depend on beside the tokens.
+struct KvKind {
+  bool long_rope = false;
+  int32_t adapter = kNone;  ///< BatchPart::adapter
+  bool operator==(const KvKind&) const = default;
+};
+
 class PrefixCache {
  public:
   /// Entries give way, the longest unused first, where all the pool's pages in use take more than `most_bytes`.
   PrefixCache(KvPool& pool, uint64_t most_bytes);
 
   /// Keeps `kv` and the tokens it holds. Entries that it makes superfluous go, and it goes where one makes it so.
-  void insert(std::span<const TokenId> tokens, KvSequence kv, bool long_rope);
+  void insert(std::span<const TokenId> tokens, KvSequence kv, KvKind kind);
 
   struct Found {
     const KvSequence* kv = nullptr;  ///< until the next insert() or evict()
     PrefixMatch match;               ///< usable: the most of any entry; common: likewise, though it be of another one
   };
   /// The entry that serves `wanted` best, if any, which counts as used now.
-  Found find(std::span<const TokenId> wanted, bool long_rope);
+  Found find(std::span<const TokenId> wanted, KvKind kind);
 
   /// Lets go of the entry that was unused for longest; false where there is none.
   bool evict();
@@ -48,9 +55,9 @@ class PrefixCache {
   struct Entry {
     std::vector<TokenId> tokens;
     KvSequence kv;
-    bool long_rope;
+    KvKind kind;
   };
-  bool covers(const Entry& entry, std::span<const TokenId> tokens, bool long_rope) const;
+  bool covers(const Entry& entry, std::span<const TokenId> tokens, KvKind kind) const;
 
   KvPool* pool_;
   uint64_t most_bytes_;

@@ -23,14 +23,32 @@ Result<std::unique_ptr<Runner>> Runner::create(const Model& model, const RunnerO
   const int threads = options.threads > 0 ? options.threads : ThreadPool::available();
   KL_ASSIGN(const PlanOptions plan_options, Runner::plan_options(model, options, threads));
   std::unique_ptr<Runner> runner(new Runner(model, threads));
+  KL_TRY(runner->plan(plan_options));
   const Program program = model.program().view();
-  runner->plan_memory_.resize(plan_arena_bytes(program));
-  Arena arena(runner->plan_memory_);
-  KL_ASSIGN(runner->plan_, make_plan(program, model.params(), model.kernels(), plan_options, arena));
-  KL_ASSIGN(runner->workspace_, Block::allocate(runner->plan_.workspace_bytes, MemoryUse::activations, model.ledger()));
   const KvShape shape{plan_options.kv_type, program.kv_heads, program.head_width};
   runner->kv_pool_ = std::make_unique<KvPool>(shape, model.kv_windows(), model.ledger());
   return runner;
+}
+
+// Batches in which nobody has an adapter keep the plan without them, which fuses more.
+Status Runner::plan(const PlanOptions& options) {
+  const Program program = model_.program().view();
+  const ChoiceProgram* const choices = model_.choices();
+  const size_t bytes = plan_arena_bytes(program);
+  plan_memory_.resize(bytes + (choices != nullptr ? plan_arena_bytes(choices->program.view()) : 0));
+  const std::span<std::byte> memory = plan_memory_;
+  Arena arena(memory.first(bytes));
+  KL_ASSIGN(plan_, make_plan(program, model_.params(), model_.kernels(), options, arena));
+  size_t workspace = plan_.workspace_bytes;
+  if (choices != nullptr) {
+    PlanOptions with_owners = options;
+    with_owners.owners = choices->owners;
+    Arena rest(memory.subspan(bytes));
+    KL_ASSIGN(choice_plan_, make_plan(choices->program.view(), model_.choice_params(), model_.kernels(), with_owners, rest));
+    workspace = std::max(workspace, choice_plan_->workspace_bytes);
+  }
+  KL_ASSIGN(workspace_, Block::allocate(workspace, MemoryUse::activations, model_.ledger()));
+  return ok_status();
 }
 
 Status Runner::run(std::span<const BatchPart> parts, const KeepGoing& keep_going) {
@@ -38,21 +56,27 @@ Status Runner::run(std::span<const BatchPart> parts, const KeepGoing& keep_going
   tokens_.clear();
   sequences_.clear();
   outputs_.clear();
+  last_ = &plan_;
   for (const BatchPart& part : parts) {
     const auto first = static_cast<int32_t>(tokens_.size());
     const auto count = static_cast<int32_t>(part.tokens.size());
     if (part.kv->length() + count > context())
       return error(Code::out_of_range, "the context of {} tokens is full", context());
+    if (part.adapter != kNone) {
+      if (part.adapter < 0 || part.adapter >= model_.choice_count())
+        return error(Code::invalid_argument, "there is no adapter {}", part.adapter);
+      last_ = &*choice_plan_;
+    }
     KL_TRY(part.kv->prepare(count));
     tokens_.insert(tokens_.end(), part.tokens.begin(), part.tokens.end());
-    sequences_.push_back({first, count, part.kv->length(), part.kv->pages(), part.long_rope});
+    sequences_.push_back({first, count, part.kv->length(), part.kv->pages(), part.long_rope, part.adapter});
     if (part.outputs == Outputs::last) outputs_.push_back(first + count - 1);
     if (part.outputs == Outputs::all)
       for (int32_t i = 0; i < count; ++i) outputs_.push_back(first + i);
   }
   const Watch watch{const_cast<KeepGoing*>(&keep_going), [](void* self) { return (*static_cast<KeepGoing*>(self))(); }};
   const Batch batch{tokens_, sequences_, outputs_, packing(), keep_going ? &watch : nullptr};
-  KL_TRY(forward(plan_, model_.params(), batch, workspace_.data(), pool_.parallel()));
+  KL_TRY(forward(*last_, model_.choice_params().first(last_->program.params.size()), batch, workspace_.data(), pool_.parallel()));
   model_.packed().tokens_embedded(tokens_.size());
   KL_TRY(check_finite(static_cast<int64_t>(outputs_.size())));
   for (const BatchPart& part : parts) part.kv->commit(static_cast<int64_t>(part.tokens.size()));
@@ -79,11 +103,11 @@ Status Runner::check_finite(int64_t outputs) const {
 }
 
 std::span<const float> Runner::logits(int64_t i) const {
-  return {output_row(plan_, workspace_.data(), plan_.program.logits, i), static_cast<size_t>(model_.hyper().V)};
+  return {output_row(*last_, workspace_.data(), last_->program.logits, i), static_cast<size_t>(model_.hyper().V)};
 }
 
 std::span<const float> Runner::hidden(int64_t i) const {
-  return {output_row(plan_, workspace_.data(), plan_.program.hidden, i), static_cast<size_t>(model_.hyper().C)};
+  return {output_row(*last_, workspace_.data(), last_->program.hidden, i), static_cast<size_t>(model_.hyper().C)};
 }
 
 }  // namespace kinglet

@@ -31,6 +31,7 @@ struct BatchPart {
   std::span<const TokenId> tokens;
   Outputs outputs = Outputs::last;
   bool long_rope = false;
+  int32_t adapter = kNone;  ///< of Model::choices(), its index
 };
 
 class Runner {
@@ -61,6 +62,7 @@ class Runner {
 
  private:
   Runner(const Model& model, int threads) : model_(model), pool_(threads) {}
+  Status plan(const PlanOptions& options);
   Status check_finite(int64_t outputs) const;
   const PackingObserver* packing() const;
 
@@ -68,6 +70,8 @@ class Runner {
   ThreadPool pool_;
   std::vector<std::byte> plan_memory_;
   Plan plan_;
+  std::optional<Plan> choice_plan_;  ///< of Model::choices()
+  const Plan* last_ = &plan_;        ///< that the last batch ran on
   Block workspace_;
   std::unique_ptr<KvPool> kv_pool_;
   // Reused from batch to batch.

@@ -31,7 +31,7 @@ struct Scheduler::Sequence {
   std::vector<TokenId> tokens;  ///< prompt and answer
   KvSequence kv;                ///< of the first tokens
   AnswerStream stream;
-  bool long_rope = false;
+  KvKind kind;
   bool parked = false;  ///< gave up its pages, and waits until others have ended
   bool done = false;
   int64_t waited = 0;            ///< steps without a place in the batch
@@ -109,6 +109,9 @@ Status Scheduler::check(const Request& request) const {
                  options_.parallel);
   }
   if (request.embed && request.choices != 1) return Status(Code::invalid_argument, "a hidden state is there once");
+  if (request.adapter != kNone && (request.adapter < 0 || request.adapter >= runner_.model().choice_count())) {
+    return error(Code::invalid_argument, "there is no adapter {}", request.adapter);
+  }
   return AnswerStream::create(tokenizer_, request.options, vocab_size).status();
 }
 
@@ -233,8 +236,9 @@ void Scheduler::start(std::shared_ptr<Job> job) {
   const int32_t choices = job->request.choices;
   std::vector<TokenId> tokens = job->request.prompt;
   const auto prompt = static_cast<int64_t>(tokens.size());
+  const KvKind kind{.adapter = job->request.adapter};
   running_.push_back(std::unique_ptr<Sequence>(
-      new Sequence{std::move(job), 0, choices, std::move(tokens), runner_.new_sequence(), *std::move(stream)}));
+      new Sequence{std::move(job), 0, choices, std::move(tokens), runner_.new_sequence(), *std::move(stream), kind}));
   if (windows_) running_.back()->forks_at.insert(prompt);  // the same prompt again, and the conversation's next turn
 }
 
@@ -275,7 +279,7 @@ void Scheduler::sweep() {
     s->parked = false;
     if (!s->done) continue;
     const auto held = s->held();  // asks kv, which moves
-    cache_.insert(held, std::move(s->kv), s->long_rope);
+    cache_.insert(held, std::move(s->kv), s->kind);
   }
   std::erase_if(running_, ended);
 }
@@ -289,13 +293,15 @@ void Scheduler::plan() {
     if (all_parked) s->parked = false;
     // As Session: the factors of longrope follow the length of the whole sequence.
     const bool long_rope = s->length() > runner_.model().original_context();
-    if (long_rope != s->long_rope) s->kv.clear();
-    s->long_rope = long_rope;
+    if (long_rope != s->kind.long_rope) s->kv.clear();
+    s->kind.long_rope = long_rope;
   }
   for (const auto& s : running_) {
     if (!s->parked && s->stream.tokens() > 0 && s->pending() == 1) add_part(*s, 1);
   }
   plan_prompts();
+  // One product for all rows of an adapter.
+  std::ranges::stable_sort(batch_, {}, [](const Planned& p) { return p.sequence->kind.adapter; });
 }
 
 void Scheduler::plan_prompts() {
@@ -360,11 +366,11 @@ bool Scheduler::preempt_younger(const Sequence& sequence) {
 
 // Takes over the keys and values of whoever began in the same way: of an ended sequence or of one under way.
 void Scheduler::adopt_prefix(Sequence& s) {
-  const auto found = cache_.find(s.prefix(), s.long_rope);
+  const auto found = cache_.find(s.prefix(), s.kind);
   const KvSequence* best = found.kv;
   PrefixMatch match = found.match;
   for (const auto& other : running_) {
-    if (other.get() == &s || other->done || other->long_rope != s.long_rope) continue;
+    if (other.get() == &s || other->done || other->kind != s.kind) continue;
     const PrefixMatch m = match_prefix(other->kv, other->held(), s.prefix());
     match.common = std::max(match.common, m.common);
     if (m.usable <= match.usable) continue;
@@ -383,7 +389,7 @@ void Scheduler::adopt_prefix(Sequence& s) {
 
 bool Scheduler::prefix_is_coming(const Sequence& s) {
   for (Planned& p : batch_) {
-    if (p.sequence->long_rope != s.long_rope) continue;
+    if (p.sequence->kind != s.kind) continue;
     const auto coming = std::span<const TokenId>(p.sequence->tokens).first(static_cast<size_t>(p.end()));
     const int64_t common = std::ranges::mismatch(coming, s.prefix()).in1 - coming.begin();
     if (common < s.kv.length() + kWorthWaiting) continue;
@@ -406,7 +412,7 @@ void Scheduler::evaluate(std::span<const Planned> planned) {
     const auto tokens = std::span<const TokenId>(p.sequence->tokens)
                             .subspan(static_cast<size_t>(p.sequence->kv.length()), static_cast<size_t>(p.count));
     const Outputs outputs = p.end() == p.sequence->length() ? Outputs::last : Outputs::none;
-    parts.push_back({&p.sequence->kv, tokens, outputs, p.sequence->long_rope});
+    parts.push_back({&p.sequence->kv, tokens, outputs, p.sequence->kind.long_rope, p.sequence->kind.adapter});
   }
   const Status status = runner_.run(parts, [&] {
     last_beat_ = Clock::now().time_since_epoch().count();
@@ -452,7 +458,7 @@ void Scheduler::hand_out_hidden(Sequence& s, int64_t row) {
 }
 
 void Scheduler::keep_fork(Sequence& s) {
-  if (auto fork = fork_prefix(s.kv, s.kv.length()); fork.ok()) cache_.insert(s.held(), *std::move(fork), s.long_rope);
+  if (auto fork = fork_prefix(s.kv, s.kv.length()); fork.ok()) cache_.insert(s.held(), *std::move(fork), s.kind);
 }
 
 // The prompt is evaluated: each choice goes its own way from here.
@@ -469,7 +475,7 @@ void Scheduler::branch(Sequence& leader, int64_t row) {
       return fail(leader, stream.ok() ? fork.status() : stream.status());
     }
     running_.push_back(std::unique_ptr<Sequence>(
-        new Sequence{job, choice, 1, leader.tokens, *std::move(fork), *std::move(stream), leader.long_rope}));
+        new Sequence{job, choice, 1, leader.tokens, *std::move(fork), *std::move(stream), leader.kind}));
     choosing_.push_back({running_.back().get(), row});
   }
 }

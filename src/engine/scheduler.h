@@ -74,6 +74,7 @@ struct Request {
   int32_t top_logprobs = 0;  ///< this many most probable tokens with each token
   bool logprobs = false;     ///< each token's own log probability
   bool embed = false;        ///< no answer, but the hidden state of the prompt's last token behind the last norm
+  int32_t adapter = kNone;   ///< of Model::choices(), its index
   std::string client;        ///< clients take turns
   std::shared_ptr<AnswerSink> sink;
 };

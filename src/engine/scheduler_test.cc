@@ -111,6 +111,43 @@ TEST_F(SchedulerTest, AnswersAreThoseOfGenerate) {
   }
 }
 
+// Requests that begin alike and choose different adapters share batches, and no keys and values.
+TEST_F(SchedulerTest, EachRequestHasTheAdapterItChose) {
+  const std::string adapter = std::string(KINGLET_SHARED_DIR) + "/fixtures/models/lora-llama-3.2";
+  if (!std::filesystem::exists(adapter)) GTEST_SKIP() << "shared fixture is absent: " << adapter;
+  const std::string prompt = "The same beginning for all of them, longer than is worth waiting for.";
+  std::vector<AdapterChoice> choices(2);
+  choices[0] = {adapter, 4};
+  choices[1] = {adapter, -4};
+  std::vector<std::string> wanted;
+  for (int32_t i = -1; i < 2; ++i) {
+    ModelOptions one;
+    if (i >= 0) one.adapters.push_back(choices[static_cast<size_t>(i)]);
+    open("llama-3.2", kSmall, one);
+    wanted.push_back(expected(prompt, wild(3, 20)).text);
+  }
+  EXPECT_NE(wanted[0], wanted[1]);
+  EXPECT_NE(wanted[1], wanted[2]);
+  open("llama-3.2", kSmall, {.choices = choices});
+  auto running = scheduler();
+  for (int round = 0; round < 2; ++round) {  // the second from the prefix cache
+    std::vector<std::shared_ptr<Collector>> sinks;
+    for (int32_t i = 0; i < 6; ++i) {
+      sinks.push_back(std::make_shared<Collector>());
+      const auto ticket = running->submit(
+          {.prompt = encode(prompt), .options = wild(3, 20), .adapter = i % 3 - 1, .sink = sinks.back()});
+      ASSERT_TRUE(ticket.ok()) << ticket.status().text();
+    }
+    for (size_t i = 0; i < sinks.size(); ++i) {
+      ASSERT_TRUE(sinks[i]->wait().ok());
+      EXPECT_EQ(sinks[i]->answers[0].text, wanted[i % 3]) << i;
+    }
+  }
+  auto sink = std::make_shared<Collector>();
+  EXPECT_EQ(running->submit({.prompt = encode("x"), .adapter = 2, .sink = sink}).status().code(),
+            Code::invalid_argument);
+}
+
 TEST_F(SchedulerTest, AConversationsNextTurnEvaluatesWhatIsNew) {
   for (const char* model : {"qwen2.5", "gemma-3"}) {
     open(model, kSmall);

@@ -17,13 +17,13 @@ class TinyModel : public testing::Test {
  protected:
   void SetUp() override { open("qwen2.5", {}); }
 
-  void open(const std::string& name, RunnerOptions options) {
+  void open(const std::string& name, RunnerOptions options, const ModelOptions& model_options = {}) {
     const std::string path = std::string(KINGLET_SHARED_DIR) + "/fixtures/models/" + name;
     if (!std::filesystem::exists(path)) GTEST_SKIP() << "shared fixture is absent: " << path;
     auto tokenizer = byte_tokenizer();
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().text();
     tokenizer_.emplace(*std::move(tokenizer));
-    auto model = Model::load(path, {}, ledger_);
+    auto model = Model::load(path, model_options, ledger_);
     ASSERT_TRUE(model.ok()) << model.status().text();
     models_.push_back(*std::move(model));
     model_ = models_.back().get();

@@ -88,6 +88,18 @@ void run_select(const Walker& w, const Step& s) {
                 static_cast<size_t>(w.width(s.out)) * sizeof(float));
 }
 
+// A sum for one adapter's rows leaves the others as they were: mostly it lies in the place of its first input.
+void run_elementwise(const Walker& w, const Launch& launch) {
+  const Step& s = w.step(launch, 0);
+  if (launch.owner != kNone && s.op == Op::add && w.data(s.out) != w.data(s.in[0])) {
+    const size_t bytes = static_cast<size_t>(w.width(s.out)) * sizeof(float);
+    w.for_rows(w.rows(s.out), [&](int64_t i) { std::memcpy(w.row(s.out, i), w.row(s.in[0], i), bytes); });
+  }
+  w.for_stretches(launch, w.rows_of(s.out), [&](int64_t first, int64_t count) {
+    w.for_rows(count, [&](int64_t i) { elementwise_row(w, s, first + i); });
+  });
+}
+
 void run(const Walker& w, const Launch& launch) {
   const Step& first = w.step(launch, 0);
   switch (launch.kind) {
@@ -106,7 +118,7 @@ void run(const Walker& w, const Launch& launch) {
     case LaunchKind::attention:
       return run_attention(w, launch);
     case LaunchKind::elementwise:
-      return w.for_rows(w.rows(first.out), [&](int64_t i) { elementwise_row(w, first, i); });
+      return run_elementwise(w, launch);
     case LaunchKind::select:
       return run_select(w, first);
   }

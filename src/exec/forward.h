@@ -16,6 +16,7 @@ struct BatchSequence {
   std::byte* const* const*
       pages{};             ///< [kv layer] -> block table: page i holds positions [64 i, 64 i + 64), null where freed
   bool long_rope = false;  ///< longrope: the sequence is (or will be) longer than the original context
+  int32_t adapter = kNone;  ///< whose steps it wants beside those of no owner (PlanOptions::owners)
 };
 
 /// Who is told while weights are packed on the way.

@@ -6,8 +6,9 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(const Program& program, std::span<const ParamData> params, const KernelTable& kernels, std::span<int32_t> uses)
-      : p_(program), params_(params), kernels_(kernels), uses_(uses) {
+  Fuser(const Program& program, std::span<const ParamData> params, const KernelTable& kernels,
+        std::span<const int16_t> owners, std::span<int32_t> uses)
+      : p_(program), params_(params), kernels_(kernels), owners_(owners), uses_(uses) {
     for (const Step& step : p_.steps)
       for (SlotId in : step.in)
         if (in != kNone) ++uses_[static_cast<size_t>(in)];
@@ -18,7 +19,7 @@ class Fuser {
   }
 
   Launch next(size_t first, Fusion fusion) const {
-    Launch launch{.kind = kind_of(step(first).op)};
+    Launch launch{.kind = kind_of(step(first).op), .owner = owner(first)};
     push(launch, first);
     if (fusion == Fusion::on) widen(launch, first);
     return launch;
@@ -30,6 +31,7 @@ class Fuser {
 
  private:
   const Step& step(size_t i) const { return p_.steps[i]; }
+  int16_t owner(size_t i) const { return owners_.empty() ? int16_t{kNone} : owners_[i]; }
   bool is(size_t i, Op op) const { return i < p_.steps.size() && p_.steps[i].op == op; }
   bool used_once(SlotId slot) const { return uses_[static_cast<size_t>(slot)] == 1; }
   static void push(Launch& launch, size_t i) { launch.steps[launch.count++] = static_cast<int32_t>(i); }
@@ -67,7 +69,8 @@ class Fuser {
     if (launch.kind == LaunchKind::linear) {
       if (try_gated(launch, first) || try_residual(launch, first)) return;
       while (launch.count < 3 && is(first + launch.count, Op::linear) &&
-             step(first + launch.count).in[0] == step(first).in[0] && !starts_gated(first + launch.count))
+             owner(first + launch.count) == launch.owner && step(first + launch.count).in[0] == step(first).in[0] &&
+             !starts_gated(first + launch.count))
         push(launch, first + launch.count);
     } else if (launch.kind == LaunchKind::norm || launch.kind == LaunchKind::rope) {
       try_rope_store(launch, first);
@@ -138,14 +141,16 @@ class Fuser {
   const Program& p_;
   std::span<const ParamData> params_;
   const KernelTable& kernels_;
+  std::span<const int16_t> owners_;
   std::span<int32_t> uses_;
 };
 
 }  // namespace
 
-size_t fuse(const Program& program, std::span<const ParamData> params, const KernelTable& kernels, Fusion fusion,
-            std::span<Launch> launches, std::span<int32_t> uses) {
-  const Fuser fuser(program, params, kernels, uses);
+size_t fuse(const Program& program, std::span<const ParamData> params, const KernelTable& kernels,
+            const PlanOptions& options, std::span<Launch> launches, std::span<int32_t> uses) {
+  const Fusion fusion = options.fusion;
+  const Fuser fuser(program, params, kernels, options.owners, uses);
   size_t count = 0;
   SlotId quantized = kNone;  // whose int8 rows lie in the shared buffer
   for (size_t i = 0; i < program.steps.size();) {

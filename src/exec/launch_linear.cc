@@ -16,14 +16,15 @@ struct Target {
 
 struct Product {
   const Step* step;
-  int64_t T, K, N;
+  int64_t first, T, K, N;  // T rows from the first on
   int64_t panels() const { return ceil_div<int64_t>(N, kPanelRows); }
 };
 
-Product product_of(const Walker& w, const Step& step) {
+Product product_of(const Walker& w, const Step& step, int64_t first, int64_t rows) {
   const Shape& shape = w.plan.program.params[static_cast<size_t>(step.weight)].shape;
-  return {&step, w.rows(step.out), shape[1], shape[0]};
+  return {&step, first, rows, shape[1], shape[0]};
 }
+Product product_of(const Walker& w, const Step& step) { return product_of(w, step, 0, w.rows(step.out)); }
 
 void quantize_input(const Walker& w, const Step& step) {
   const SlotId in = step.in[0];
@@ -49,7 +50,7 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
   const int64_t first = begin * kPanelRows;
   MatmulArgs args{.panels = k.canonical && weight.panels == nullptr ? weight.rows : weight.panels,
                   .panel_bytes = weight.panel_bytes,
-                  .acts = int8 ? w.int8_row(0) : reinterpret_cast<const std::byte*>(w.data(step.in[0])),
+                  .acts = int8 ? w.int8_row(p.first) : reinterpret_cast<const std::byte*>(w.row(step.in[0], p.first)),
                   .act_stride = int8 ? w.plan.int8_stride : static_cast<size_t>(w.stride(step.in[0])) * sizeof(float),
                   .out = target.out,
                   .out_stride = target.stride,
@@ -98,15 +99,13 @@ int64_t panels_per_item(int64_t panels, int workers) {
   return std::clamp<int64_t>(panels / (int64_t{8} * workers), 1, 16);
 }
 
-}  // namespace
-
-void run_linear(const Walker& w, const Launch& launch) {
-  if (launch.quantize_in) quantize_input(w, w.step(launch, 0));
+// The launch's products for `rows` rows from `first` on.
+void multiply_rows(const Walker& w, const Launch& launch, int64_t first, int64_t rows) {
   const int count = launch.residual ? 1 : launch.count;
   Product products[3];
   int64_t panels = 0;
-  for (int i = 0; i < count; ++i) panels += (products[i] = product_of(w, w.step(launch, i))).panels();
-  if (products[0].T == 0) return;
+  for (int i = 0; i < count; ++i) panels += (products[i] = product_of(w, w.step(launch, i), first, rows)).panels();
+  if (rows == 0) return;
   const int64_t item = panels_per_item(panels, w.parallel.workers);
   w.parallel.for_each(ceil_div(panels, item), [&](int64_t chunk, int worker) {
     int64_t begin = chunk * item;
@@ -117,7 +116,8 @@ void run_linear(const Walker& w, const Launch& launch) {
         const int64_t end = std::min(p.panels(), begin + left);
         const SlotId out = launch.residual ? w.step(launch, 1).out : p.step->out;
         multiply(w, p, begin, end,
-                 {w.data(out) + begin * kPanelRows, w.stride(out), launch.residual ? Epilogue::add : Epilogue::store},
+                 {w.row(out, first) + begin * kPanelRows, w.stride(out),
+                  launch.residual ? Epilogue::add : Epilogue::store},
                  w.scratch(worker));
         left -= end - begin;
         begin = end;
@@ -126,6 +126,14 @@ void run_linear(const Walker& w, const Launch& launch) {
     }
   });
   for (int i = 0; i < count; ++i) tell_packed(w, *products[i].step);
+}
+
+}  // namespace
+
+void run_linear(const Walker& w, const Launch& launch) {
+  if (launch.quantize_in) quantize_input(w, w.step(launch, 0));
+  const Rows which = w.rows_of(w.step(launch, 0).out);
+  w.for_stretches(launch, which, [&](int64_t first, int64_t rows) { multiply_rows(w, launch, first, rows); });
 }
 
 void run_gated_linear(const Walker& w, const Launch& launch) {

@@ -38,7 +38,7 @@ class Planner {
     pieces_ = arena_.array<Piece>(slots);
     auto places = arena_.array<Place>(slots);
     if (!arena_.ok()) return Status(Code::resource_exhausted, "the plan's arena is too small");
-    launches = launches.first(fuse(p_, params_, *plan_.kernels, plan_.options.fusion, launches, uses));
+    launches = launches.first(fuse(p_, params_, *plan_.kernels, plan_.options, launches, uses));
     plan_.launches = launches;
     find_last_uses();
     for (size_t i = 0; i < launches.size(); ++i) KL_TRY(home_outputs(launches[i], static_cast<int32_t>(i)));
@@ -264,6 +264,8 @@ size_t plan_arena_bytes(const Program& program) {
 Result<Plan> make_plan(const Program& program, std::span<const ParamData> params, const KernelTable& kernels,
                        const PlanOptions& options, Arena& arena) {
   if (params.size() != program.params.size()) return Status(Code::internal, "one ParamData for each parameter");
+  if (!options.owners.empty() && options.owners.size() != program.steps.size())
+    return Status(Code::internal, "one owner for each step");
   Plan plan{.program = program, .options = options, .kernels = &kernels};
   KL_TRY(Planner(plan, params, arena).run());
   return plan;

@@ -47,6 +47,7 @@ struct Launch {
   bool quantize_in = false;   ///< linear: makes int8 rows of its input first
   bool residual = false;      ///< linear: the last step is the add
   bool stored = false;        ///< attention: rope_store has stored k and v
+  int16_t owner = kNone;      ///< the adapter whose rows alone it computes; kNone: every row
 };
 
 /// Place of a slot: byte offset in the workspace of its first value, and floats from row to row.
@@ -78,6 +79,9 @@ struct PlanOptions {
   Fusion fusion = Fusion::on;
   DType kv_type = DType::f16;
   int64_t few_tokens = 0;  ///< MatmulArgs::few
+  /// For each step the adapter (BatchSequence::adapter) whose rows alone it computes, or kNone; must outlive the plan. Such steps
+  /// are f32 products, scalings, and sums onto their first input. Empty: every step computes every row.
+  std::span<const int16_t> owners{};
 };
 
 struct Plan {
@@ -109,7 +113,7 @@ Result<Plan> make_plan(const Program& program, std::span<const ParamData> params
                        const PlanOptions& options, Arena& arena);
 
 /// The fused launches of a program (exec/fuse.cc); `launches` has room for one a step. Returns how many there are.
-size_t fuse(const Program& program, std::span<const ParamData> params, const KernelTable& kernels, Fusion fusion,
-            std::span<Launch> launches, std::span<int32_t> use_counts);
+size_t fuse(const Program& program, std::span<const ParamData> params, const KernelTable& kernels,
+            const PlanOptions& options, std::span<Launch> launches, std::span<int32_t> use_counts);
 
 }  // namespace kinglet

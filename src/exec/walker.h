@@ -28,10 +28,11 @@ struct Walker {
   }
 
   int64_t width(SlotId s) const { return plan.program.slots[static_cast<size_t>(s)].width; }
-  int64_t rows(SlotId s) const {
-    return static_cast<int64_t>(plan.program.slots[static_cast<size_t>(s)].rows == Rows::tokens ? batch.tokens.size()
-                                                                                                : batch.outputs.size());
+  Rows rows_of(SlotId s) const { return plan.program.slots[static_cast<size_t>(s)].rows; }
+  int64_t rows(Rows which) const {
+    return static_cast<int64_t>(which == Rows::tokens ? batch.tokens.size() : batch.outputs.size());
   }
+  int64_t rows(SlotId s) const { return rows(rows_of(s)); }
   int64_t stride(SlotId s) const { return plan.places[static_cast<size_t>(s)].stride; }
   float* data(SlotId s) const {
     return reinterpret_cast<float*>(workspace + plan.places[static_cast<size_t>(s)].offset);
@@ -45,6 +46,28 @@ struct Walker {
   }
   /// cos, then sin (rotary / 2 each) of a row's position by a rope table.
   float* rope_row(int32_t table, int64_t i) const;
+
+  /// f(first row, rows) for each stretch of rows that a launch computes: all at once, or those of its owner's sequences.
+  template <typename F>
+  void for_stretches(const Launch& launch, Rows which, F&& f) const {
+    if (launch.owner == kNone) return f(int64_t{0}, rows(which));
+    int64_t begin = 0, end = 0;  // of the stretch so far
+    int64_t row = 0;
+    for (const BatchSequence& s : batch.sequences) {
+      const int64_t first = row;
+      row = which == Rows::tokens ? first + s.tokens : outputs_before(s.first_row + s.tokens, first);
+      if (s.adapter != launch.owner || row == first) continue;
+      if (first != end && end > begin) f(begin, end - begin);
+      if (first != end) begin = first;
+      end = row;
+    }
+    if (end > begin) f(begin, end - begin);
+  }
+  /// How many outputs lie before a row of the batch; `from` of them do for sure.
+  int64_t outputs_before(int64_t batch_row, int64_t from) const {
+    while (from < rows(Rows::outputs) && batch.outputs[static_cast<size_t>(from)] < batch_row) ++from;
+    return from;
+  }
 
   /// f(row) over [0, n) rows in parallel, or here where there is too little to do.
   template <typename F>

@@ -77,6 +77,9 @@ std::variant<ChatTurn, ApiError> begin_turn(const ServedModel& model, const Comp
   conversation.messages = std::move(written.messages);
   conversation.tools = std::move(written.tools);
   auto chat = model.chat->render(conversation);
+  if (chat.status().code() == Code::resource_exhausted) {  // of the template, whose limits no other time will lift
+    return ApiError{400, std::string(chat.status().text()), "messages", "template_limit"};
+  }
   if (!chat.ok()) return to_api_error(chat.status());
 
   ParserOptions parser{.family = &family};

@@ -18,14 +18,13 @@ class EmbeddingBatch::Sink final : public AnswerSink {
   size_t index_;
 };
 
-EmbeddingBatch::EmbeddingBatch(Scheduler& scheduler, std::vector<std::vector<TokenId>> prompts, std::string client,
-                               Done done)
-    : scheduler_(scheduler), prompts_(std::move(prompts)), client_(std::move(client)), done_(std::move(done)) {
-  embeddings_.vectors.resize(prompts_.size());
+EmbeddingBatch::EmbeddingBatch(Scheduler& scheduler, EmbeddingWork work, Done done)
+    : scheduler_(scheduler), work_(std::move(work)), done_(std::move(done)) {
+  embeddings_.vectors.resize(work_.prompts.size());
 }
 
 void EmbeddingBatch::start() {
-  const auto at_once = std::min(prompts_.size(), static_cast<size_t>(scheduler_.options().parallel));
+  const auto at_once = std::min(work_.prompts.size(), static_cast<size_t>(scheduler_.options().parallel));
   {
     const std::lock_guard lock(mutex_);
     open_ = at_once;
@@ -47,13 +46,14 @@ void EmbeddingBatch::submit_next() {
     const std::lock_guard lock(mutex_);
     index = next_;
     status = status_;
-    if (index < prompts_.size()) ++next_;
+    if (index < work_.prompts.size()) ++next_;
   }
-  if (!status.ok() || index >= prompts_.size()) return end(status, {});
+  if (!status.ok() || index >= work_.prompts.size()) return end(status, {});
   Request request;
-  request.prompt = prompts_[index];
+  request.prompt = work_.prompts[index];
   request.embed = true;
-  request.client = client_;
+  request.adapter = work_.adapter;
+  request.client = work_.client;
   request.sink = std::make_shared<Sink>(shared_from_this(), index);
   auto ticket = scheduler_.submit(std::move(request));
   if (!ticket.ok()) return end(ticket.status(), {});
@@ -81,7 +81,7 @@ void EmbeddingBatch::end(const Status& status, const RequestUsage& usage) {
     embeddings_.usage.prompt_tokens += usage.prompt_tokens;
     embeddings_.usage.cached_tokens += usage.cached_tokens;
     embeddings_.usage.total_seconds = std::max(embeddings_.usage.total_seconds, usage.total_seconds);
-    more = status_.ok() && next_ < prompts_.size();
+    more = status_.ok() && next_ < work_.prompts.size();
     if (!more && --open_ > 0) return;
     if (!more && status_.ok()) result = std::move(embeddings_);
     else if (!more) result = to_api_error(status_);

@@ -19,10 +19,16 @@ struct Embeddings {
   RequestUsage usage;                       ///< of all
 };
 
+struct EmbeddingWork {
+  std::vector<std::vector<TokenId>> prompts;
+  int32_t adapter = kNone;  ///< as Request's
+  std::string client;
+};
+
 class EmbeddingBatch : public std::enable_shared_from_this<EmbeddingBatch> {
  public:
   using Done = std::function<void(std::variant<Embeddings, ApiError>)>;
-  EmbeddingBatch(Scheduler& scheduler, std::vector<std::vector<TokenId>> prompts, std::string client, Done done);
+  EmbeddingBatch(Scheduler& scheduler, EmbeddingWork work, Done done);
 
   /// `done` is called once, on any thread.
   void start();
@@ -35,8 +41,7 @@ class EmbeddingBatch : public std::enable_shared_from_this<EmbeddingBatch> {
   void end(const Status& status, const RequestUsage& usage);
 
   Scheduler& scheduler_;
-  std::vector<std::vector<TokenId>> prompts_;
-  std::string client_;
+  EmbeddingWork work_;
   Done done_;
   std::mutex mutex_;  ///< of all that follows
   Embeddings embeddings_;

@@ -406,6 +406,7 @@ Status Server::listen() {
     items.push_back({MHD_OPTION_HTTPS_MEM_CERT, 0, const_cast<char*>(options_.tls_certificate.c_str())});
     items.push_back({MHD_OPTION_HTTPS_MEM_KEY, 0, const_cast<char*>(options_.tls_key.c_str())});
   }
+  if (options_.listener >= 0) items.push_back({MHD_OPTION_LISTEN_SOCKET, options_.listener, nullptr});
   items.push_back({MHD_OPTION_END, 0, nullptr});
   const auto requested = [](void* self, MHD_Connection* connection, const char* url, const char* method, const char*,
                             const char* upload, size_t* upload_size, void** context) {
@@ -421,7 +422,7 @@ Status Server::listen() {
     return error(Code::io, "cannot listen on {} port {}: {}", options_.host, options_.port,
                  errno != 0 ? std::strerror(errno) : "the certificate or the key is not good");
   }
-  port_ = MHD_get_daemon_info(daemon_.get(), MHD_DAEMON_INFO_BIND_PORT)->port;
+  port_ = options_.listener >= 0 ? options_.port : MHD_get_daemon_info(daemon_.get(), MHD_DAEMON_INFO_BIND_PORT)->port;
   for (int i = 0; i < options_.workers; ++i) threads_.emplace_back([this] { work(); });
   threads_.emplace_back([this] { look_for_lost(); });
   return ok_status();

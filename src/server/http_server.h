@@ -46,6 +46,7 @@ class Exchange {
 struct HttpOptions {
   std::string host = "127.0.0.1";  ///< an address, or "localhost"
   uint16_t port = 8080;            ///< 0: a free one
+  int listener = -1;               ///< a socket that listens on them already; taken over
   size_t max_body = size_t{8} << 20;
   size_t max_head = size_t{32} << 10;   ///< request line and headers
   size_t max_unread = size_t{4} << 20;  ///< bytes of an answer that wait for a slow reader

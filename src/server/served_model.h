@@ -34,11 +34,22 @@ struct ServedModel {
   const Tokenizer* tokenizer = nullptr;
   std::optional<ChatFormat> chat;  ///< absent: the model has no template
   std::unique_ptr<Scheduler> scheduler;
+  std::vector<std::string> adapters{};  ///< of Model::choices(); requests choose them as "name:adapter"
   // What the template says of how it writes calls and thinking (find_family).
   const ChatFamily* family = &chat_families().back();
   std::vector<TokenId> visible{};  ///< control tokens among the family's markers
   std::unique_ptr<TextTokens> text_tokens = std::make_unique<TextTokens>();
 };
+
+/// What a request names.
+struct ChosenModel {
+  ServedModel* model = nullptr;
+  int32_t adapter = kNone;  ///< index into its adapters
+  std::string name;         ///< in full
+};
+
+/// "name", or "name:adapter".
+std::string full_name(const ServedModel& model, int32_t adapter);
 
 /// Fills in what follows from the chat template.
 void find_family(ServedModel& model);

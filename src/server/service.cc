@@ -78,12 +78,19 @@ void Service::handle(const std::shared_ptr<Exchange>& exchange) {
   }
 }
 
-std::variant<ServedModel*, ApiError> Service::find(const std::string& name) {
-  if (name.empty()) return &models_.front();
+std::variant<ChosenModel, ApiError> Service::find(const std::string& name) {
+  if (name.empty()) return ChosenModel{&models_.front(), kNone, models_.front().name};
   for (ServedModel& model : models_) {
-    if (model.name == name) return &model;
+    if (model.name == name) return ChosenModel{&model, kNone, name};
+    for (size_t i = 0; i < model.adapters.size(); ++i) {
+      if (name == full_name(model, static_cast<int32_t>(i))) return ChosenModel{&model, static_cast<int32_t>(i), name};
+    }
   }
   return ApiError{404, "no model of that name is served here; see /v1/models", "model", "model_not_found"};
+}
+
+std::string full_name(const ServedModel& model, int32_t adapter) {
+  return adapter == kNone ? model.name : fmt::format("{}:{}", model.name, model.adapters[static_cast<size_t>(adapter)]);
 }
 
 std::string Service::next_id(std::string_view prefix) {
@@ -100,15 +107,16 @@ void Service::complete(const std::shared_ptr<Exchange>& exchange, CompletionKind
   if (request == nullptr) return;
   auto found = find(request->model);
   if (value_or_refuse(found, *exchange) == nullptr) return;
-  ServedModel& model = *std::get<ServedModel*>(found);
+  const ChosenModel& chosen = std::get<ChosenModel>(found);
+  ServedModel& model = *chosen.model;
   CompletionHead head{kind,
                       next_id(chat ? "chatcmpl" : "cmpl"),
-                      model.name,
+                      chosen.name,
                       now_seconds(),
                       request->stream,
                       request->include_usage,
                       request->logprobs};
-  Request work = work_of(*exchange, *request);
+  Request work = work_of(*exchange, *request, chosen);
   if (chat) {
     auto begun = begin_turn(model, *request);
     ChatTurn* const turn = value_or_refuse(begun, *exchange);
@@ -119,26 +127,27 @@ void Service::complete(const std::shared_ptr<Exchange>& exchange, CompletionKind
   } else {
     work.prompt = request->prompt_ids.empty() ? plain_prompt(*model.tokenizer, request->prompt) : request->prompt_ids;
   }
-  const auto done = log_when_done(*exchange, model, head.id);
+  const auto done = log_when_done(*exchange, chosen, head.id);
   submit(exchange, model, std::move(work),
          std::make_shared<CompletionSink>(exchange, std::move(head), *model.tokenizer, done));
 }
 
-Request Service::work_of(const Exchange& exchange, const CompletionRequest& request) const {
+Request Service::work_of(const Exchange& exchange, const CompletionRequest& request, const ChosenModel& chosen) const {
   Request work;
   work.options = request.options;
   work.choices = request.choices;
   work.top_logprobs = request.top_logprobs;
   work.logprobs = request.logprobs;
+  work.adapter = chosen.adapter;
   work.client = access_.client(exchange.request()) + "|" + exchange.request().remote + "|" + request.user;
   return work;
 }
 
-RequestDone Service::log_when_done(const Exchange& exchange, const ServedModel& model, const std::string& id) {
+RequestDone Service::log_when_done(const Exchange& exchange, const ChosenModel& chosen, const std::string& id) {
   Json entry = {{"event", "request"},
                 {"id", id},
                 {"path", exchange.request().path},
-                {"model", model.name},
+                {"model", chosen.name},
                 {"client", exchange.request().remote}};
   ++running_;
   return [this, entry](int status, const RequestUsage& usage) mutable {

@@ -58,7 +58,7 @@ class Service {
   void complete(const std::shared_ptr<Exchange>& exchange, CompletionKind kind);
   void responses(const std::shared_ptr<Exchange>& exchange);
   void embeddings(const std::shared_ptr<Exchange>& exchange);
-  Json model_entry(const ServedModel& model) const;
+  Json model_entry(const ServedModel& model, int32_t adapter) const;
   void show_model(const std::shared_ptr<Exchange>& exchange);
   void list_models(const std::shared_ptr<Exchange>& exchange);
   void tokenize(const std::shared_ptr<Exchange>& exchange);
@@ -74,14 +74,15 @@ class Service {
   void health(const std::shared_ptr<Exchange>& exchange);
   void metrics(const std::shared_ptr<Exchange>& exchange);
 
-  std::variant<ServedModel*, ApiError> find(const std::string& name);
+  std::variant<ChosenModel, ApiError> find(const std::string& name);
   std::string next_id(std::string_view prefix);
   /// What of a request the scheduler takes, but for its prompt.
-  Request work_of(const Exchange& exchange, const CompletionRequest& request) const;
+  Request work_of(const Exchange& exchange, const CompletionRequest& request, const ChosenModel& chosen) const;
   /// Counts the request as running until it is called.
-  RequestDone log_when_done(const Exchange& exchange, const ServedModel& model, const std::string& id);
+  RequestDone log_when_done(const Exchange& exchange, const ChosenModel& chosen, const std::string& id);
   /// Answers with what `reply` or `refuse` make of the prompts' embeddings.
-  void embed(const std::shared_ptr<Exchange>& exchange, ServedModel& model, std::vector<std::vector<TokenId>> prompts,
+  void embed(const std::shared_ptr<Exchange>& exchange, const ChosenModel& chosen,
+             std::vector<std::vector<TokenId>> prompts,
              std::function<HttpReply(const Embeddings&)> reply, std::function<HttpReply(const ApiError&)> refuse);
   /// `sink` is told of everything from here on.
   void submit(const std::shared_ptr<Exchange>& exchange, ServedModel& model, Request work,

@@ -7,13 +7,13 @@
 
 namespace kinglet::server {
 
-void Service::embed(const std::shared_ptr<Exchange>& exchange, ServedModel& model,
+void Service::embed(const std::shared_ptr<Exchange>& exchange, const ChosenModel& chosen,
                     std::vector<std::vector<TokenId>> prompts, std::function<HttpReply(const Embeddings&)> reply,
                     std::function<HttpReply(const ApiError&)> refuse) {
-  const auto done = log_when_done(*exchange, model, next_id("embd"));
+  const auto done = log_when_done(*exchange, chosen, next_id("embd"));
   const std::string client = access_.client(exchange->request()) + "|" + exchange->request().remote;
   auto batch = std::make_shared<EmbeddingBatch>(
-      *model.scheduler, std::move(prompts), client,
+      *chosen.model->scheduler, EmbeddingWork{std::move(prompts), chosen.adapter, client},
       [exchange, done, reply = std::move(reply),
        refuse = std::move(refuse)](std::variant<Embeddings, ApiError> result) {
         const auto* embeddings = std::get_if<Embeddings>(&result);
@@ -35,7 +35,8 @@ void Service::embeddings(const std::shared_ptr<Exchange>& exchange) {
   if (request == nullptr) return;
   auto found = find(request->model);
   if (value_or_refuse(found, *exchange) == nullptr) return;
-  ServedModel& model = *std::get<ServedModel*>(found);
+  const ChosenModel& chosen = std::get<ChosenModel>(found);
+  const ServedModel& model = *chosen.model;
   const int64_t width = model.runner->model().hyper().C;
   if (request->dimensions != 0 && request->dimensions != width) {
     return exchange->respond(
@@ -48,8 +49,8 @@ void Service::embeddings(const std::shared_ptr<Exchange>& exchange) {
     else prompts.push_back(embedding_prompt(*model.tokenizer, std::get<std::string>(input)));
   }
   embed(
-      exchange, model, std::move(prompts),
-      [name = model.name, base64 = request->base64](const Embeddings& e) {
+      exchange, chosen, std::move(prompts),
+      [name = chosen.name, base64 = request->base64](const Embeddings& e) {
         return json_reply(embeddings_json(e, name, base64));
       },
       error_reply);

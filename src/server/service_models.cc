@@ -5,24 +5,30 @@
 
 namespace kinglet::server {
 
-Json Service::model_entry(const ServedModel& model) const {
-  return {{"id", model.name},
-          {"object", "model"},
-          {"created", started_},
-          {"owned_by", "kinglet"},
-          {"context_length", model.runner->context()}};
+Json Service::model_entry(const ServedModel& model, int32_t adapter) const {
+  Json entry = {{"id", full_name(model, adapter)},
+                {"object", "model"},
+                {"created", started_},
+                {"owned_by", "kinglet"},
+                {"context_length", model.runner->context()}};
+  if (adapter != kNone) entry["parent"] = model.name;
+  return entry;
 }
 
 void Service::list_models(const std::shared_ptr<Exchange>& exchange) {
   Json data = Json::array();
-  for (const ServedModel& model : models_) data.push_back(model_entry(model));
+  for (const ServedModel& model : models_) {
+    data.push_back(model_entry(model, kNone));
+    for (int32_t i = 0; i < std::ssize(model.adapters); ++i) data.push_back(model_entry(model, i));
+  }
   exchange->respond(json_reply({{"object", "list"}, {"data", data}}));
 }
 
 void Service::show_model(const std::shared_ptr<Exchange>& exchange) {
   auto found = find(exchange->request().path.substr(kModelPath.size()));
   if (value_or_refuse(found, *exchange) == nullptr) return;
-  exchange->respond(json_reply(model_entry(*std::get<ServedModel*>(found))));
+  const ChosenModel& chosen = std::get<ChosenModel>(found);
+  exchange->respond(json_reply(model_entry(*chosen.model, chosen.adapter)));
 }
 
 void Service::tokenize(const std::shared_ptr<Exchange>& exchange) {
@@ -35,7 +41,7 @@ void Service::tokenize(const std::shared_ptr<Exchange>& exchange) {
   const bool parse_special = fields.flag("parse_special");
   if (const auto wrong = fields.finish()) return exchange->respond(error_reply(*wrong));
   if (value_or_refuse(found, *exchange) == nullptr) return;
-  const ServedModel& model = *std::get<ServedModel*>(found);
+  const ServedModel& model = *std::get<ChosenModel>(found).model;
   const SpecialTokens special = parse_special ? SpecialTokens::parse : SpecialTokens::as_text;
   const auto ids = add_special ? plain_prompt(*model.tokenizer, text, special) : model.tokenizer->encode(text, special);
   exchange->respond(json_reply({{"tokens", ids}, {"count", ids.size()}, {"max_model_len", model.runner->context()}}));
@@ -49,7 +55,7 @@ void Service::detokenize(const std::shared_ptr<Exchange>& exchange) {
   const Json* tokens = fields.get("tokens");
   if (const auto wrong = fields.finish()) return exchange->respond(error_reply(*wrong));
   if (value_or_refuse(found, *exchange) == nullptr) return;
-  const ServedModel& model = *std::get<ServedModel*>(found);
+  const ServedModel& model = *std::get<ChosenModel>(found).model;
   std::vector<TokenId> ids;
   bool good = tokens != nullptr && tokens->is_array();
   for (const Json& id : good ? *tokens : Json::array()) {
@@ -71,7 +77,7 @@ void Service::apply_template(const std::shared_ptr<Exchange>& exchange) {
   if (request == nullptr) return;
   auto found = find(request->model);
   if (value_or_refuse(found, *exchange) == nullptr) return;
-  const ServedModel& model = *std::get<ServedModel*>(found);
+  const ServedModel& model = *std::get<ChosenModel>(found).model;
   auto turn = begin_turn(model, *request);
   if (value_or_refuse(turn, *exchange) == nullptr) return;
   const auto& ids = std::get<ChatTurn>(turn).prompt;

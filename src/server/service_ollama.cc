@@ -57,9 +57,10 @@ Json details_of(const ServedModel& served) {
           {"quantization_level", ""}};
 }
 
-Json entry_of(const ServedModel& served) {
-  return {{"name", served.name},
-          {"model", served.name},
+Json entry_of(const ServedModel& served, int32_t adapter) {
+  const std::string name = full_name(served, adapter);
+  return {{"name", name},
+          {"model", name},
           {"modified_at", timestamp()},
           {"size", served.runner->model().checkpoint().weight_bytes()},
           {"digest", ""},
@@ -76,15 +77,16 @@ void Service::ollama(const std::shared_ptr<Exchange>& exchange, OllamaKind kind)
   if (request == nullptr) return;
   auto found = find(without_tag(request->chat.model));
   if (value_or_ollama_error(found, *exchange) == nullptr) return;
-  ServedModel& model = *std::get<ServedModel*>(found);
-  OllamaHead head{kind, request->chat.model.empty() ? model.name : request->chat.model, request->stream};
+  const ChosenModel& chosen = std::get<ChosenModel>(found);
+  ServedModel& model = *chosen.model;
+  OllamaHead head{kind, request->chat.model.empty() ? chosen.name : request->chat.model, request->stream};
   if (request->empty) {  // asks whether the model is there
     Json reply = {{"model", head.model}, {"created_at", timestamp()}, {"done", true}, {"done_reason", "load"}};
     if (kind == OllamaKind::chat) reply["message"] = {{"role", "assistant"}, {"content", ""}};
     else reply["response"] = "";
     return exchange->respond(json_reply(reply));
   }
-  Request work = work_of(*exchange, request->chat);
+  Request work = work_of(*exchange, request->chat, chosen);
   if (request->raw || (kind == OllamaKind::generate && !model.chat)) {
     work.prompt = plain_prompt(*model.tokenizer, request->chat.prompt, SpecialTokens::parse);
   } else {
@@ -95,13 +97,16 @@ void Service::ollama(const std::shared_ptr<Exchange>& exchange, OllamaKind kind)
     work.options = std::move(turn->options);
     head.parser = std::move(turn->parser);
   }
-  const auto done = log_when_done(*exchange, model, next_id("ollama"));
+  const auto done = log_when_done(*exchange, chosen, next_id("ollama"));
   submit(exchange, model, std::move(work), std::make_shared<OllamaSink>(exchange, std::move(head), done));
 }
 
 void Service::ollama_tags(const std::shared_ptr<Exchange>& exchange) {
   Json models = Json::array();
-  for (const ServedModel& model : models_) models.push_back(entry_of(model));
+  for (const ServedModel& model : models_) {
+    models.push_back(entry_of(model, kNone));
+    for (int32_t i = 0; i < std::ssize(model.adapters); ++i) models.push_back(entry_of(model, i));
+  }
   exchange->respond(json_reply({{"models", std::move(models)}}));
 }
 
@@ -114,7 +119,7 @@ void Service::ollama_show(const std::shared_ptr<Exchange>& exchange) {
   if (const auto wrong = fields.finish()) return exchange->respond(ollama_error(*wrong));
   auto found = find(without_tag(name));
   if (value_or_ollama_error(found, *exchange) == nullptr) return;
-  const ServedModel& served = *std::get<ServedModel*>(found);
+  const ServedModel& served = *std::get<ChosenModel>(found).model;
   const Hyper& hyper = served.runner->model().hyper();
   const std::string family(served.runner->model().spec().architecture->name);
   Json capabilities = {"completion"};
@@ -146,7 +151,8 @@ void Service::ollama_embed(const std::shared_ptr<Exchange>& exchange) {
   if (request == nullptr) return;
   auto found = find(without_tag(request->model));
   if (value_or_ollama_error(found, *exchange) == nullptr) return;
-  ServedModel& model = *std::get<ServedModel*>(found);
+  const ChosenModel& chosen = std::get<ChosenModel>(found);
+  const ServedModel& model = *chosen.model;
   if (request->dimensions != 0 && request->dimensions != model.runner->model().hyper().C) {
     return exchange->respond(ollama_error(bad_field("dimensions", "dimensions: this model's vectors cannot be cut")));
   }
@@ -166,7 +172,7 @@ void Service::ollama_embed(const std::shared_ptr<Exchange>& exchange) {
                        {"load_duration", 0},
                        {"prompt_eval_count", e.usage.prompt_tokens}});
   };
-  embed(exchange, model, std::move(prompts), reply, ollama_error);
+  embed(exchange, chosen, std::move(prompts), reply, ollama_error);
 }
 
 void Service::ollama_version(const std::shared_ptr<Exchange>& exchange) {

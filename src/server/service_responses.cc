@@ -15,16 +15,17 @@ void Service::responses(const std::shared_ptr<Exchange>& exchange) {
   if (request == nullptr) return;
   auto found = find(request->chat.model);
   if (value_or_refuse(found, *exchange) == nullptr) return;
-  ServedModel& model = *std::get<ServedModel*>(found);
+  const ChosenModel& chosen = std::get<ChosenModel>(found);
+  ServedModel& model = *chosen.model;
   auto begun = begin_turn(model, request->chat);
   ChatTurn* const turn = value_or_refuse(begun, *exchange);
   if (turn == nullptr) return;
-  Request work = work_of(*exchange, request->chat);
+  Request work = work_of(*exchange, request->chat, chosen);
   work.prompt = std::move(turn->prompt);
   work.options = std::move(turn->options);
-  ResponsesHead head{next_id("resp"),        model.name, now_seconds(), request->chat.stream, std::move(request->echo),
+  ResponsesHead head{next_id("resp"),        chosen.name, now_seconds(), request->chat.stream, std::move(request->echo),
                      std::move(turn->parser)};
-  const auto done = log_when_done(*exchange, model, head.id);
+  const auto done = log_when_done(*exchange, chosen, head.id);
   submit(exchange, model, std::move(work), std::make_shared<ResponsesSink>(exchange, std::move(head), done));
 }
 
