@@ -224,7 +224,8 @@ TEST_F(ServeApi, EachRequestChoosesItsAdapter) {
   const std::string adapter = (fixtures / "lora-llama-3.2").string();
   if (!fs::exists(adapter)) GTEST_SKIP() << "shared fixture is absent: " << adapter;
   for (const char* name : {"config.json", "model.safetensors"})
-    fs::copy(fixtures / "llama-3.2" / name, fs::path(folder_.file("tiny")) / name, fs::copy_options::overwrite_existing);
+    fs::copy(fixtures / "llama-3.2" / name, fs::path(folder_.file("tiny")) / name,
+             fs::copy_options::overwrite_existing);
   start({"--adapter", "loud=" + adapter + "=4", "--adapter", "odd=" + adapter + "=-4"});
   const std::vector<std::string> names = {"tiny", "tiny:loud", "tiny:odd"};
   const Json listed = get("/v1/models").json()["data"];

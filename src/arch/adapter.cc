@@ -106,7 +106,8 @@ void add_pairs(ProgramStorage& program, const Adapter& adapter, AdapterUse use, 
 
 Status apply_adapter(ProgramStorage& program, const Adapter& adapter, AdapterUse use) {
   for (const LoraPair& pair : adapter.pairs) KL_TRY(check_alone(program, pair));
-  add_pairs(program, adapter, use, [](size_t) {}, [] {});
+  add_pairs(
+      program, adapter, use, [](size_t) {}, [] {});
   return validate(program.view());
 }
 
@@ -115,7 +116,8 @@ Result<ChoiceProgram> make_choice_program(ProgramStorage base, std::span<const s
   ChoiceProgram out{std::move(base), std::vector<int16_t>(steps, int16_t{kNone})};
   for (size_t i = 0; i < adapters.size(); ++i) {
     if (std::ranges::any_of(adapters[i]->pairs, &LoraPair::is_dora)) {
-      return error(Code::unsupported, "{}: a DoRA adapter serves all requests or none; merge it into a model of its own",
+      return error(Code::unsupported,
+                   "{}: a DoRA adapter serves all requests or none; merge it into a model of its own",
                    adapters[i]->path);
     }
     std::vector<int16_t> owners;

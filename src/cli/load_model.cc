@@ -28,11 +28,11 @@ void add_cache(Arguments arguments, ModelWords& words) {
 }
 
 void add_adapters(Arguments arguments, ModelWords& words) {
-  const char* text =
-      words.names_adapters
-          ? "a LoRA adapter (a PEFT directory or a GGUF adapter) that requests choose as MODEL:NAME: NAME=PATH, or NAME=PATH=SCALE; "
-            "without a name every request gets it; may be given several times"
-          : "apply a LoRA adapter (a PEFT directory or a GGUF adapter): PATH, or PATH=SCALE; may be given several times";
+  const char* text = words.names_adapters ? "a LoRA adapter (a PEFT directory or a GGUF adapter) that requests choose "
+                                            "as MODEL:NAME: NAME=PATH, or NAME=PATH=SCALE; "
+                                            "without a name every request gets it; may be given several times"
+                                          : "apply a LoRA adapter (a PEFT directory or a GGUF adapter): PATH, or "
+                                            "PATH=SCALE; may be given several times";
   arguments.option("--adapter", words.adapters, text);
 }
 
@@ -105,7 +105,8 @@ Result<std::unique_ptr<Model>> load_model(const ModelWords& words, Ledger& ledge
   if (path != nullptr) *path = found;
   ModelOptions options = model_options(words);
   KL_ASSIGN(const std::vector<AdapterChoice> adapters, adapter_choices(words));
-  for (const AdapterChoice& choice : adapters) (choice.name.empty() ? options.adapters : options.choices).push_back(choice);
+  for (const AdapterChoice& choice : adapters)
+    (choice.name.empty() ? options.adapters : options.choices).push_back(choice);
   return Model::load(found, options, ledger);
 }
 

@@ -13,12 +13,13 @@ namespace kinglet::cli {
 
 /// What a command's words say about its model.
 struct ModelWords {
-  std::string name;                   ///< a registry name, a GGUF file or a Hugging Face directory
-  bool reference = false;             ///< the slow, readable kernels
-  int64_t context = 0;                ///< --ctx; 0: what the model was made for
-  std::string kv_type;                ///< --kv: f16, bf16, i8, f32; empty: what suits the weights
-  std::vector<std::string> adapters;  ///< --adapter DIR or DIR=scale; where names_adapters NAME=DIR or NAME=DIR=scale too
-  bool names_adapters = false;        ///< named ones are there to be chosen, sequence by sequence
+  std::string name;        ///< a registry name, a GGUF file or a Hugging Face directory
+  bool reference = false;  ///< the slow, readable kernels
+  int64_t context = 0;     ///< --ctx; 0: what the model was made for
+  std::string kv_type;     ///< --kv: f16, bf16, i8, f32; empty: what suits the weights
+  std::vector<std::string>
+      adapters;                 ///< --adapter DIR or DIR=scale; where names_adapters NAME=DIR or NAME=DIR=scale too
+  bool names_adapters = false;  ///< named ones are there to be chosen, sequence by sequence
 };
 
 /// Declares MODEL and --reference.

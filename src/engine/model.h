@@ -13,8 +13,8 @@
 namespace kinglet {
 
 struct AdapterChoice {
-  std::string path;  ///< a PEFT directory or a GGUF adapter
-  float weight = 1;  ///< multiplies the adapter's own scale
+  std::string path;    ///< a PEFT directory or a GGUF adapter
+  float weight = 1;    ///< multiplies the adapter's own scale
   std::string name{};  ///< by which requests choose it; the engine goes by its index
 };
 

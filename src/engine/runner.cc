@@ -44,7 +44,8 @@ Status Runner::plan(const PlanOptions& options) {
     PlanOptions with_owners = options;
     with_owners.owners = choices->owners;
     Arena rest(memory.subspan(bytes));
-    KL_ASSIGN(choice_plan_, make_plan(choices->program.view(), model_.choice_params(), model_.kernels(), with_owners, rest));
+    KL_ASSIGN(choice_plan_,
+              make_plan(choices->program.view(), model_.choice_params(), model_.kernels(), with_owners, rest));
     workspace = std::max(workspace, choice_plan_->workspace_bytes);
   }
   KL_ASSIGN(workspace_, Block::allocate(workspace, MemoryUse::activations, model_.ledger()));
@@ -76,7 +77,8 @@ Status Runner::run(std::span<const BatchPart> parts, const KeepGoing& keep_going
   }
   const Watch watch{const_cast<KeepGoing*>(&keep_going), [](void* self) { return (*static_cast<KeepGoing*>(self))(); }};
   const Batch batch{tokens_, sequences_, outputs_, packing(), keep_going ? &watch : nullptr};
-  KL_TRY(forward(*last_, model_.choice_params().first(last_->program.params.size()), batch, workspace_.data(), pool_.parallel()));
+  KL_TRY(forward(*last_, model_.choice_params().first(last_->program.params.size()), batch, workspace_.data(),
+                 pool_.parallel()));
   model_.packed().tokens_embedded(tokens_.size());
   KL_TRY(check_finite(static_cast<int64_t>(outputs_.size())));
   for (const BatchPart& part : parts) part.kv->commit(static_cast<int64_t>(part.tokens.size()));

@@ -14,8 +14,8 @@ struct BatchSequence {
   int32_t tokens = 0;
   int64_t position = 0;  ///< of the first token; positions before it are stored already
   std::byte* const* const*
-      pages{};             ///< [kv layer] -> block table: page i holds positions [64 i, 64 i + 64), null where freed
-  bool long_rope = false;  ///< longrope: the sequence is (or will be) longer than the original context
+      pages{};              ///< [kv layer] -> block table: page i holds positions [64 i, 64 i + 64), null where freed
+  bool long_rope = false;   ///< longrope: the sequence is (or will be) longer than the original context
   int32_t adapter = kNone;  ///< whose steps it wants beside those of no owner (PlanOptions::owners)
 };
 

@@ -68,9 +68,8 @@ class Fuser {
   void widen(Launch& launch, size_t first) const {
     if (launch.kind == LaunchKind::linear) {
       if (try_gated(launch, first) || try_residual(launch, first)) return;
-      while (launch.count < 3 && is(first + launch.count, Op::linear) &&
-             owner(first + launch.count) == launch.owner && step(first + launch.count).in[0] == step(first).in[0] &&
-             !starts_gated(first + launch.count))
+      while (launch.count < 3 && is(first + launch.count, Op::linear) && owner(first + launch.count) == launch.owner &&
+             step(first + launch.count).in[0] == step(first).in[0] && !starts_gated(first + launch.count))
         push(launch, first + launch.count);
     } else if (launch.kind == LaunchKind::norm || launch.kind == LaunchKind::rope) {
       try_rope_store(launch, first);

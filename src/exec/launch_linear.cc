@@ -115,10 +115,10 @@ void multiply_rows(const Walker& w, const Launch& launch, int64_t first, int64_t
       if (begin < p.panels()) {
         const int64_t end = std::min(p.panels(), begin + left);
         const SlotId out = launch.residual ? w.step(launch, 1).out : p.step->out;
-        multiply(w, p, begin, end,
-                 {w.row(out, first) + begin * kPanelRows, w.stride(out),
-                  launch.residual ? Epilogue::add : Epilogue::store},
-                 w.scratch(worker));
+        multiply(
+            w, p, begin, end,
+            {w.row(out, first) + begin * kPanelRows, w.stride(out), launch.residual ? Epilogue::add : Epilogue::store},
+            w.scratch(worker));
         left -= end - begin;
         begin = end;
       }

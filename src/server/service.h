@@ -82,8 +82,8 @@ class Service {
   RequestDone log_when_done(const Exchange& exchange, const ChosenModel& chosen, const std::string& id);
   /// Answers with what `reply` or `refuse` make of the prompts' embeddings.
   void embed(const std::shared_ptr<Exchange>& exchange, const ChosenModel& chosen,
-             std::vector<std::vector<TokenId>> prompts,
-             std::function<HttpReply(const Embeddings&)> reply, std::function<HttpReply(const ApiError&)> refuse);
+             std::vector<std::vector<TokenId>> prompts, std::function<HttpReply(const Embeddings&)> reply,
+             std::function<HttpReply(const ApiError&)> refuse);
   /// `sink` is told of everything from here on.
   void submit(const std::shared_ptr<Exchange>& exchange, ServedModel& model, Request work,
               std::shared_ptr<AnswerSink> sink);
