@@ -15,6 +15,7 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr size_t kForgetAfter = 256;                        // tokens, after which an embedding table's pages are let go
 constexpr uint64_t kEmbeddingWindow = uint64_t{32} << 20;   // what a batch of 512 tokens maps of it at most
+constexpr size_t kFewTokens = 8;                            // of a batch that reads weights for an answer
 constexpr uint64_t kMovedWithABatch = uint64_t{128} << 20;  // 20 ms or so
 constexpr uint64_t kLayoutVersion = 1;                      // raise it when any panel layout changes
 constexpr char kMagic[8] = {'K', 'N', 'G', 'L', 'P', 'A', 'K', '1'};
@@ -168,8 +169,8 @@ void PackedWeights::param_packed(ParamId param) {
   if (++packed_ == items_.size() && !map_) start_writing();
 }
 
-void PackedWeights::move_some() {
-  if (!map_ || moving_ == items_.size()) return;
+void PackedWeights::move_some(size_t tokens) {
+  if (!map_ || moving_ == items_.size() || tokens > kFewTokens || ++short_batches_ <= kPatience) return;
   if (!has_huge_pages()) moving_ = items_.size();
   for (uint64_t bytes = 0; moving_ < items_.size() && bytes < kMovedWithABatch; ++moving_) {
     const Item& item = items_[moving_];

@@ -38,9 +38,12 @@ class PackedWeights {
   /// pages are let go from time to time and only a window of the table is resident.
   void tokens_embedded(size_t tokens);
 
-  /// Called between batches. Weights that are mapped from the cache file move into memory with huge pages, a part with each batch: products
-  /// then wait less for address translation (6% of a 7B model's decode), and the file's pages are let go.
-  void move_some();
+  /// Called before each batch but the first, with its tokens. Weights that are mapped from the cache file move into memory with huge
+  /// pages, a part with each batch: products then wait less for address translation (6% of a 7B model's decode), and the file's pages are
+  /// let go. Getting memory takes longer than that saves in a short answer (up to 2 s for each GB in a virtual machine), and a prompt reads
+  /// each weight once for many tokens: batches of few tokens begin to move weights when kPatience of them have been.
+  static constexpr int kPatience = 16;
+  void move_some(size_t tokens);
 
   bool from_cache() const { return map_.has_value(); }
   /// Waits for the cache file to be written (or for the attempt to fail).
@@ -74,6 +77,7 @@ class PackedWeights {
   size_t embedded_ = 0;                                 ///< tokens since their pages were let go
   Ledger* ledger_ = nullptr;
   size_t packed_ = 0;
+  int short_batches_ = 0;
   size_t moving_ = 0;  ///< items before it have been told to move out of the map
   PackingObserver observer_{this, [](void*, std::span<const std::byte> rows) { forget_pages(rows); },
                             [](void* self, ParamId param) { static_cast<PackedWeights*>(self)->param_packed(param); }};

@@ -25,7 +25,8 @@ Start start(const std::string& folder) {
   auto runner = Runner::create(**model, {.threads = 2, .batch_tokens = 8, .outputs = 8});
   const std::vector<TokenId> tokens = {5, 6, 7, 8};
   Start out{(*model)->packed().from_cache(), {}};
-  for (int i = 0; i < 3; ++i) {  // packed into scratch, packed to stay, packed already
+  // Packed into scratch, packed to stay, packed already; read from the cache file, moved out of it, moved already.
+  for (int i = 0; i < PackedWeights::kPatience + 3; ++i) {
     KvSequence kv = (*runner)->new_sequence();
     const BatchPart part{&kv, tokens, Outputs::last, false};
     EXPECT_TRUE((*runner)->run({&part, 1}).ok());

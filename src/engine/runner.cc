@@ -53,7 +53,6 @@ Status Runner::plan(const PlanOptions& options) {
 }
 
 Status Runner::run(std::span<const BatchPart> parts, const KeepGoing& keep_going) {
-  if (answered_) model_.packed().move_some();
   tokens_.clear();
   sequences_.clear();
   outputs_.clear();
@@ -75,6 +74,7 @@ Status Runner::run(std::span<const BatchPart> parts, const KeepGoing& keep_going
     if (part.outputs == Outputs::all)
       for (int32_t i = 0; i < count; ++i) outputs_.push_back(first + i);
   }
+  if (answered_) model_.packed().move_some(tokens_.size());
   const Watch watch{const_cast<KeepGoing*>(&keep_going), [](void* self) { return (*static_cast<KeepGoing*>(self))(); }};
   const Batch batch{tokens_, sequences_, outputs_, packing(), keep_going ? &watch : nullptr};
   KL_TRY(forward(*last_, model_.choice_params().first(last_->program.params.size()), batch, workspace_.data(),

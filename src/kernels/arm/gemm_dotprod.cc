@@ -24,7 +24,7 @@ template <int halves, bool mins, int offset_bits, int TT>
 void tile(const uint8_t* slice, int n, const std::byte* acts, size_t act_stride, float* acc, bool first) {
   if (first)
     for (int i = 0; i < kVectors * TT; ++i) vst1q_f32(acc + 4 * i, vdupq_n_f32(0.0f));
-  for (int s = 0; s < n; ++s, slice += slice_bytes(halves, mins), acts += sizeof(ActBlock)) {
+  for (int s = 0; s < n; ++s, slice += slice_bytes(1, halves, mins), acts += sizeof(ActBlock)) {
     const ActBlock* x[TT];
     for (int t = 0; t < TT; ++t) x[t] = reinterpret_cast<const ActBlock*>(acts + static_cast<size_t>(t) * act_stride);
     const float* scales = reinterpret_cast<const float*>(slice + 512);
@@ -58,9 +58,9 @@ void tile(const uint8_t* slice, int n, const std::byte* acts, size_t act_stride,
       float* to = acc + 16 * t + 4 * v;
       float32x4_t y = vfmaq_f32(vld1q_f32(to), sum[v][t], vdupq_n_f32(x[t]->scale));
       if constexpr (mins) {
-        const float* sums = halves == 1 ? &x[t]->scaled_sum : x[t]->scaled_sum16;
         unrolled<halves>([&]<int half>() __attribute__((always_inline)) {
-          y = vfmsq_f32(y, vld1q_f32(scales + 16 * (halves + half) + 4 * v), vdupq_n_f32(sums[half]));
+          const float sum16 = halves == 1 ? x[t]->scaled_sum : scaled_sum16(*x[t], half);
+          y = vfmsq_f32(y, vld1q_f32(scales + 16 * (halves + half) + 4 * v), vdupq_n_f32(sum16));
         });
       }
       vst1q_f32(to, y);

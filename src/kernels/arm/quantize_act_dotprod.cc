@@ -18,16 +18,17 @@ void quantize_block(const float* x, ActBlock& out) {
   }
   const float magnitude = vmaxnmvq_f32(largest);
   const float32x4_t inverse = vdupq_n_f32(magnitude > 0 ? 127.0f / magnitude : 0.0f);
-  int32_t sum16[2];
+  int32_t pair_sums[2][2];
   for (int half = 0; half < 2; ++half) {
     int32x4_t q[4];
     for (int i = 0; i < 4; ++i) q[i] = vcvtnq_s32_f32(vmulq_f32(v[4 * half + i], inverse));
-    sum16[half] = vaddvq_s32(vaddq_s32(vaddq_s32(q[0], q[1]), vaddq_s32(q[2], q[3])));
+    const int32x4_t sums = vaddq_s32(vaddq_s32(q[0], q[1]), vaddq_s32(q[2], q[3]));
+    vst1_s32(pair_sums[half], vpadd_s32(vget_low_s32(sums), vget_high_s32(sums)));
     const int16x8_t low = vcombine_s16(vqmovn_s32(q[0]), vqmovn_s32(q[1])),
                     high = vcombine_s16(vqmovn_s32(q[2]), vqmovn_s32(q[3]));
     vst1q_s8(out.q + 16 * half, vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
   }
-  set_sums(magnitude, sum16, out);
+  set_sums(magnitude, pair_sums, out);
 }
 
 }  // namespace

@@ -90,6 +90,9 @@ struct Vec {
   /// Eight-bit weights stay signed, as the instruction takes them; unsigned ones of up to six bits are signed ones too.
   static constexpr int kByteOffsetBits = 0;
   static KL_INLINE I byte_weights(I signed_bytes) { return signed_bytes; }
+  /// Quad i of unpacked weights of eight bits, from the part's first in the slice.
+  static constexpr int kByteWidth = 1;
+  static KL_INLINE void store_bytes(uint8_t* to, int i, I v) { store(to + 64 * i, v); }
   /// 16 table entries by index.
   static KL_INLINE I look_up(const int8_t* table, I index) {
     return vreinterpretq_s32_s8(vqtbl1q_s8(vld1q_s8(table), vreinterpretq_u8_s32(index)));

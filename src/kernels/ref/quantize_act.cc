@@ -16,15 +16,20 @@ void quantize_block(const float* x, ActBlock& out) {
     largest = magnitude > largest ? magnitude : largest;
   }
   const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-  int32_t sum16[2] = {0, 0};
+  int32_t pair_sums[2][2] = {};
   for (int i = 0; i < kActBlock; ++i) {
     out.q[i] = static_cast<int8_t>(std::nearbyint(x[i] * inverse));
-    sum16[i / 16] += out.q[i];
+    pair_sums[i / 16][i / 2 % 2] += out.q[i];
   }
-  set_sums(largest, sum16, out);
+  set_sums(largest, pair_sums, out);
 }
 
-size_t quantized_row_bytes(int64_t K) { return static_cast<size_t>(K / kActBlock) * sizeof(ActBlock); }
+// Tiles read a stretch of several rows at once: where rows followed each other by multiples of 2 KB, the stretches would share a few sets
+// of the first-level cache.
+size_t quantized_row_bytes(int64_t K) {
+  const size_t bytes = static_cast<size_t>(K / kActBlock) * sizeof(ActBlock);
+  return bytes % 2048 == 0 ? bytes + 1024 : bytes;
+}
 
 }  // namespace
 

@@ -10,23 +10,26 @@
 namespace kinglet::simd {
 
 /// Scratch of a worker. Panels are unpacked for kSlices slices of K at a time, few enough to stay in the first-level cache
-/// while all tokens of a block pass by; accumulators of the token block lie beside them.
-inline constexpr int kMaxPanels = 2;
+/// while all tokens of a block pass by; accumulators of the block, tokens by panels, lie beside them.
+inline constexpr int kMaxPanels = 2;  ///< of a tile
 inline constexpr int kSlices = 16;
-inline constexpr int kTokenBlock = 128;
+inline constexpr int kTokenBlock = 256, kBlockPanels = 8;
 inline constexpr size_t kMaxSliceBytes =
     512 + 4 * 64;  ///< 8 quads of weights, up to 2 vectors of scales and 2 of minimums
 inline constexpr size_t kSliceScratch = static_cast<size_t>(kMaxPanels * kSlices) * kMaxSliceBytes;
-inline constexpr size_t kScratchBytes = kSliceScratch + static_cast<size_t>(kTokenBlock * kMaxPanels) * 64;
+inline constexpr size_t kScratchBytes = kSliceScratch + static_cast<size_t>(kTokenBlock * kBlockPanels) * 64;
 
 /// What distinguishes types once unpacked.
 struct SliceKind {
-  int halves;       ///< scales in a slice: 1, or one for every 16 values
-  bool mins;        ///< with minimums
-  int group;        ///< as in Vec::dot; only AVX2 has use for it
+  int halves;  ///< scales in a slice: 1, or one for every 16 values
+  bool mins;   ///< with minimums
+  int group;   ///< as in Vec::dot; only AVX2 has use for it, and has weights of group 1 as words (see Vec::store_bytes)
   int offset_bits;  ///< values are u - (1 << offset_bits) where positive; AVX-512 unpacks all that have one to 7
 };
-constexpr size_t slice_bytes(int halves, bool mins) { return 512 + static_cast<size_t>(64 * halves * (mins ? 2 : 1)); }
+/// A weight takes value_bytes.
+constexpr size_t slice_bytes(int value_bytes, int halves, bool mins) {
+  return static_cast<size_t>(512 * value_bytes + 64 * halves * (mins ? 2 : 1));
+}
 
 /// Adds n slices to the accumulators of T tokens: acc is (T, panels, 16). Slice s of panel r lies at
 /// slices + (r * kSlices + s) * slice_bytes; acts is the first token's block of slice 0. `first`: acc starts at zero.

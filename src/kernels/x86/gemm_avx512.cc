@@ -11,7 +11,7 @@ namespace {
 /// in matmul_quantized.h, so that both give the same bits.
 template <int halves, bool mins, int R, int TT>
 void tile(const uint8_t* slices, int n, const std::byte* acts, size_t act_stride, float* acc_memory, bool first) {
-  constexpr size_t kStride = slice_bytes(halves, mins);
+  constexpr size_t kStride = slice_bytes(1, halves, mins);
   constexpr size_t kPanelStride = kStride * kSlices;
   __m512 acc[R][TT];
   for (int t = 0; t < TT; ++t)
@@ -22,6 +22,10 @@ void tile(const uint8_t* slices, int n, const std::byte* acts, size_t act_stride
     const ActBlock* x[TT];
 #pragma GCC unroll 8
     for (int t = 0; t < TT; ++t) x[t] = reinterpret_cast<const ActBlock*>(acts + static_cast<size_t>(t) * act_stride);
+      // The next tile's activations: each token's stretch is too short for the processor's own prefetcher.
+#pragma GCC unroll 8
+    for (int t = 0; t < TT; ++t)
+      _mm_prefetch(reinterpret_cast<const char*>(x[t]) + static_cast<size_t>(TT) * act_stride, _MM_HINT_T0);
     __m512 sum[R][TT];
 #pragma GCC unroll 2
     for (int half = 0; half < halves; ++half) {
@@ -63,10 +67,11 @@ void tile(const uint8_t* slices, int n, const std::byte* acts, size_t act_stride
         const uint8_t* min = slices + static_cast<size_t>(r) * kPanelStride + 512 + 64 * halves;
 #pragma GCC unroll 8
         for (int t = 0; t < TT; ++t) {
-          const float* sums = halves == 1 ? &x[t]->scaled_sum : x[t]->scaled_sum16;
 #pragma GCC unroll 2
-          for (int half = 0; half < halves; ++half)
-            acc[r][t] = _mm512_fnmadd_ps(_mm512_load_ps(min + 64 * half), _mm512_set1_ps(sums[half]), acc[r][t]);
+          for (int half = 0; half < halves; ++half) {
+            const float sum = halves == 1 ? x[t]->scaled_sum : scaled_sum16(*x[t], half);
+            acc[r][t] = _mm512_fnmadd_ps(_mm512_load_ps(min + 64 * half), _mm512_set1_ps(sum), acc[r][t]);
+          }
         }
       }
     }

@@ -86,6 +86,17 @@ struct Vec {
   /// Eight-bit weights stay signed: see dot().
   static constexpr int kByteOffsetBits = 0;
   static KL_INLINE I byte_weights(I signed_bytes) { return signed_bytes; }
+  /// Quad i of unpacked weights of eight bits, from the part's first in the slice: as words, each row's values 0 and 1 and then 2 and 3,
+  /// since vpmaddwd alone takes less than moving signs, vpmaddubsw and widening.
+  static constexpr int kByteWidth = 2;
+  static KL_INLINE void store_bytes(uint8_t* to, int i, I v) {
+    constexpr char z = -128;
+    const I first = _mm256_setr_epi8(z, 0, z, 1, z, 4, z, 5, z, 8, z, 9, z, 12, z, 13, z, 0, z, 1, z, 4, z, 5, z, 8, z,
+                                     9, z, 12, z, 13);
+    const I second = _mm256_or_si256(_mm256_and_si256(first, set8(z)), _mm256_or_si256(first, set8(2)));
+    store(to + 128 * i, _mm256_srai_epi16(_mm256_shuffle_epi8(v, first), 8));
+    store(to + 128 * i + 64, _mm256_srai_epi16(_mm256_shuffle_epi8(v, second), 8));
+  }
   /// 16 table entries by index.
   static KL_INLINE I look_up(const int8_t* table, I index) {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))),
