@@ -152,11 +152,13 @@ TEST_F(Tuned, MemoryDecidesWhatIsKept) {
     const auto json = parse_json(run(words).out);
     return json.ok() ? *json : Json::object();
   };
-  const uint64_t kept = plan({"--checkpointing", "none"})["bytes"]["peak"],
-                 repeated = plan({"--checkpointing", "layers"})["bytes"]["peak"];
-  ASSERT_LT(repeated, kept);
-  EXPECT_EQ(plan({})["recompute_layers"], false);
-  EXPECT_EQ(plan({"--memory", std::to_string(kept - 1)})["recompute_layers"], true);
+  const auto peak = [&](const char* mode) -> uint64_t { return plan({"--checkpointing", mode})["bytes"]["peak"]; };
+  const uint64_t kept = peak("none"), cheap = peak("activations"), repeated = peak("layers");
+  ASSERT_LT(cheap, kept);
+  ASSERT_LT(repeated, cheap);
+  EXPECT_EQ(plan({})["checkpointing"], "none");
+  EXPECT_EQ(plan({"--memory", std::to_string(kept - 1)})["checkpointing"], "activations");
+  EXPECT_EQ(plan({"--memory", std::to_string(cheap - 1)})["checkpointing"], "layers");
   const Outcome refused =
       run({"tune", model_, pairs_, "--plain", "--memory", std::to_string(repeated - 1), "--out", out_});
   EXPECT_NE(refused.code, 0);

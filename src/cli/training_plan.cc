@@ -51,7 +51,7 @@ Json to_json(const TrainingPlan& p) {
              {"activations", p.activations},
              {"data", p.data},
              {"peak", p.bytes()}}},
-           {"recompute_layers", p.checkpointing == train::Checkpointing::layers}};
+           {"checkpointing", name(p.checkpointing)}};
   if (p.teacher > 0) out["bytes"]["teacher"] = p.teacher;
   if (p.seconds) out["hours"] = *p.seconds / 3600;
   return out;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace kinglet::train {
 
@@ -10,5 +11,10 @@ enum class Checkpointing : uint8_t {
   activations,  ///< but norms and gated activations, which cost little, are computed again
   layers,       ///< what a layer gets from the ones before; its forward walk is repeated when its backward is due
 };
+
+/// As --checkpointing and a plan call it.
+constexpr std::string_view name(Checkpointing mode) {
+  return mode == Checkpointing::none ? "none" : mode == Checkpointing::activations ? "activations" : "layers";
+}
 
 }  // namespace kinglet::train
