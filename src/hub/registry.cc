@@ -52,8 +52,9 @@ Result<Source> parse_source(const Json& json) {
     }
     if (source.parts.empty()) return Status(Code::corrupt, "a source with \"pip\" needs \"parts\"");
   }
-  if (source.repo.empty() == source.packages.empty())
-    return Status(Code::corrupt, "a source has either \"hub\" or \"pip\"");
+  KL_ASSIGN(source.embedded, text_at(json, "embedded"));
+  if (int{source.is_hub()} + int{!source.packages.empty()} + int{source.is_embedded()} != 1)
+    return Status(Code::corrupt, "a source has one of \"hub\", \"pip\" and \"embedded\"");
   if (source.is_hub() && source.file.empty()) return Status(Code::corrupt, "a source with \"hub\" needs \"file\"");
   return source;
 }

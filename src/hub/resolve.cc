@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "host/error.h"
+#include "host/file.h"
+#include "hub/embedded_model.h"
 #include "hub/home.h"
 #include "hub/pulled.h"
 #include "hub/registry.h"
@@ -10,11 +12,18 @@
 namespace kinglet::hub {
 namespace {
 
-/// A registry name: in the cache, or the error that says how to get it.
+/// A registry name: in the cache (where a model that is built in is put when first named), or the error that says how to
+/// get it.
 Result<std::string> resolve_registered(const Model& model) {
   KL_ASSIGN(const std::filesystem::path models, models_directory());
   const std::filesystem::path path = models / model.file;
   if (is_there(path)) return path.string();
+  for (const Source& source : model.sources) {
+    if (!source.is_embedded()) continue;
+    KL_TRY(make_directories(models.string()));
+    KL_TRY(write_embedded_model(source.embedded, path.string()));
+    return path.string();
+  }
   return error(Code::not_found, "{} is not here yet; run: kinglet pull {}", model.name, model.name);
 }
 

@@ -45,6 +45,13 @@ TEST_F(Resolve, FindsAPulledModelAFileAndAFolder) {
   EXPECT_EQ(*resolve_model(home_.string()), home_.string());
 }
 
+TEST_F(Resolve, PutsABuiltInModelIntoTheCacheWhenFirstNamed) {
+  const auto path = resolve_model("books-7m");
+  ASSERT_TRUE(path.ok()) << path.status().text();
+  EXPECT_EQ(*path, (home_ / "models" / "books-7m-q8_0.gguf").string());
+  EXPECT_GT(fs::file_size(*path), 1'000'000u);
+}
+
 TEST_F(Resolve, FollowsPulledHubNames) {
   EXPECT_EQ(resolve_model("hf:a/b:q8_0").status().code(), Code::not_found);
   write(home_ / "pulled.json", R"({"hf:a/b:q8_0": "b-q8_0.gguf"})");
