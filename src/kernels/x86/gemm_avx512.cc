@@ -69,8 +69,8 @@ void tile(const uint8_t* slices, int n, const std::byte* acts, size_t act_stride
         for (int t = 0; t < TT; ++t) {
 #pragma GCC unroll 2
           for (int half = 0; half < halves; ++half) {
-            const float sum = halves == 1 ? x[t]->scaled_sum : scaled_sum16(*x[t], half);
-            acc[r][t] = _mm512_fnmadd_ps(_mm512_load_ps(min + 64 * half), _mm512_set1_ps(sum), acc[r][t]);
+            const float scaled = halves == 1 ? x[t]->scaled_sum : scaled_sum16(*x[t], half);
+            acc[r][t] = _mm512_fnmadd_ps(_mm512_load_ps(min + 64 * half), _mm512_set1_ps(scaled), acc[r][t]);
           }
         }
       }
