@@ -4,9 +4,9 @@
 #include <cstdio>
 
 #include "cli/answer.h"
+#include "cli/answer_words.h"
 #include "cli/line_editor.h"
 #include "cli/load_model.h"
-#include "cli/sampling_options.h"
 #include "cli/speculate_option.h"
 #include "cli/template_option.h"
 #include "engine/chat_session.h"
@@ -19,11 +19,8 @@
 namespace kinglet::cli {
 namespace {
 
-struct Words {
-  CommonOptions common;
-  ModelWords model;
-  SamplingWords sampling;
-  std::string system, template_file, speculate = "ngram";
+struct Words : AnswerWords {
+  std::string system;
   bool stats = false;
 };
 
@@ -232,11 +229,7 @@ Action setup_chat(Arguments arguments) {
   arguments.option("--system", words->system, "the system's message");
   add_template(arguments, words->template_file);
   arguments.flag("--stats", words->stats, "a line of figures after each answer");
-  add_common(arguments, words->common);
-  add_cache(arguments, words->model);
-  add_adapters(arguments, words->model);
-  add_speculate(arguments, words->speculate);
-  add_sampling(arguments, words->sampling);
+  add_answer_words(arguments, *words);
   arguments.footer(
       "Ctrl-C stops an answer, Ctrl-D leaves; /help lists commands: /save, /load, /stats, /system, /reset.\n"
       "What was typed is kept in KINGLET_HOME/history. Without a terminal, each line of standard input is a "

@@ -4,8 +4,8 @@
 #include <cstdio>
 
 #include "cli/answer.h"
+#include "cli/answer_words.h"
 #include "cli/load_model.h"
-#include "cli/sampling_options.h"
 #include "cli/speculate_option.h"
 #include "cli/template_option.h"
 #include "formats/json.h"
@@ -21,11 +21,8 @@ namespace {
 constexpr uint64_t kMaxPromptBytes = uint64_t{64} << 20;
 constexpr int64_t kPlainTokens = 256;  // a text that is continued seldom ends by itself
 
-struct Words {
-  CommonOptions common;
-  ModelWords model;
-  SamplingWords sampling;
-  std::string prompt, file, system, template_file, speculate = "ngram";
+struct Words : AnswerWords {
+  std::string prompt, file, system;
   bool raw = false, special = false, quiet = false, stats = false;
 };
 
@@ -138,11 +135,7 @@ Action setup_run(Arguments arguments) {
   add_template(arguments, words->template_file);
   arguments.flag("-q,--quiet", words->quiet, "print nothing but the answer");
   arguments.flag("--stats", words->stats, "more figures at the end");
-  add_common(arguments, words->common);
-  add_cache(arguments, words->model);
-  add_adapters(arguments, words->model);
-  add_speculate(arguments, words->speculate);
-  add_sampling(arguments, words->sampling);
+  add_answer_words(arguments, *words);
   arguments.footer(
       "A model with a chat template answers the prompt; any other continues it, by 256 tokens unless told "
       "otherwise.\n\n"

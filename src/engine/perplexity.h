@@ -46,8 +46,8 @@ int64_t perplexity_rows(int64_t vocabulary);
 /// Ids of a text as llama-perplexity reads it from a file: less one newline at the end, BOS before it where the model adds one.
 std::vector<TokenId> perplexity_tokens(const Tokenizer& tokenizer, std::string_view text);
 
-/// `runner`'s context must be `options.context` at least. `bos`: put in place of each chunk's first token (not for every_token). Errors: invalid_argument (a
-/// context below 4, fewer than two chunks of tokens), out_of_range, cancelled, and the runner's own.
+/// `runner`'s context must be `options.context` at least. `bos`: put in place of each chunk's first token (not for every_token). Errors:
+/// invalid_argument (a context below 4, fewer than two chunks of tokens), out_of_range, cancelled, and the runner's own.
 Result<Perplexity> perplexity(Runner& runner, std::span<const TokenId> tokens, std::optional<TokenId> bos,
                               const PerplexityOptions& options);
 
