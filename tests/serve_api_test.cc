@@ -218,6 +218,41 @@ TEST_F(ServeApi, OllamaToolsAndFormats) {
   EXPECT_EQ(post("/api/chat", next).status, 200);
 }
 
+TEST_F(ServeApi, ASchemaThatCannotBeHeldIsTheFaultOfItsParameter) {
+  start();
+  const Json schema = {{"type", "integer"}, {"multipleOf", 3}}, messages = {{{"role", "user"}, {"content", "Hi"}}};
+  const auto error_of = [&](const char* path, const Json& body) {
+    const Reply reply = post(path, body);
+    EXPECT_EQ(reply.status, 400) << path;
+    EXPECT_NE(reply.body.find("multipleOf"), std::string::npos) << reply.body;
+    return reply.json()["error"];
+  };
+  const Json format = {{"type", "json_schema"}, {"json_schema", {{"name", "x"}, {"schema", schema}}}};
+  const Json chat = error_of("/v1/chat/completions", {{"messages", messages}, {"response_format", format}});
+  EXPECT_EQ(chat["param"], "response_format");
+  EXPECT_EQ(chat["code"], "unsupported_schema");
+  const Json text = {{"format", {{"type", "json_schema"}, {"name", "x"}, {"schema", schema}}}};
+  EXPECT_EQ(error_of("/v1/responses", {{"input", "Hi"}, {"text", text}})["param"], "text.format");
+  error_of("/api/chat", {{"messages", messages}, {"format", schema}});
+}
+
+// Compiled once for all requests that ask for the same, whatever the interface, and counted.
+TEST_F(ServeApi, AFormIsCompiledOnce) {
+  start();
+  const Json schema = {{"type", "object"}, {"properties", {{"n", {{"enum", {1, 2}}}}}}, {"required", {"n"}}};
+  Json request = chat(40);
+  request["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"name", "x"}, {"schema", schema}}}};
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(post("/v1/chat/completions", request).status, 200);
+  const Json raw =
+      post("/api/generate", {{"prompt", "Hi"}, {"raw", true}, {"format", schema}, {"stream", false}}).json();
+  EXPECT_TRUE(parse_json(raw["response"].get<std::string>()).ok()) << raw;
+  request["tools"] = Json::array({weather()});
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(post("/v1/chat/completions", request).status, 200);
+  const std::string metrics = get("/metrics").body;
+  EXPECT_NE(metrics.find("kinglet_grammars_compiled_total{model=\"tiny\"} 2\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("kinglet_grammars_found_total{model=\"tiny\"} 4\n"), std::string::npos) << metrics;
+}
+
 // Adapters are models of their own to clients; requests for several of them share batches.
 TEST_F(ServeApi, EachRequestChoosesItsAdapter) {
   const fs::path fixtures = fs::path(kFixture).parent_path();

@@ -24,7 +24,8 @@ struct Words {
   CommonOptions common;
   ModelWords model;
   std::vector<std::string> models;
-  std::string template_file, api_key_file, tls_certificate, tls_key, cache_memory = "1G", max_body = "8M";
+  std::string template_file, api_key_file, tls_certificate, tls_key, cache_memory = "1G", grammar_memory = "64M",
+                                                                     max_body = "8M";
   server::HttpOptions http;
   server::AccessOptions access;
   server::ServiceOptions service;
@@ -93,6 +94,7 @@ Result<server::ServedModel> serve_model(const Words& words, const std::string& w
   SchedulerOptions scheduler = words.scheduler;
   KL_ASSIGN(scheduler.cache_bytes, parse_bytes(words.cache_memory));
   KL_ASSIGN(served.scheduler, Scheduler::create(*served.runner, *served.tokenizer, scheduler));
+  KL_ASSIGN(served.grammar_bytes, parse_bytes(words.grammar_memory));
   return served;
 }
 
@@ -214,6 +216,7 @@ Action setup_serve(Arguments arguments) {
   add("--queue", words->scheduler.queue, "most requests that wait beyond those").range(1, 1 << 20);
   add("--chunk", words->scheduler.chunk, "most tokens of prompts beside answers under way").range(1, 1 << 20);
   add("--cache-memory", words->cache_memory, "keep ended conversations while keys and values take less than this");
+  add("--grammar-memory", words->grammar_memory, "keep compiled schemas and tools while they take less than this");
   add("--max-body", words->max_body, "largest body of a request");
   add("--max-connections", words->http.max_connections, "most connections").range(1, 1 << 20);
   add("--idle-seconds", words->http.idle_seconds, "close a connection that is silent for so long");

@@ -1,6 +1,7 @@
 #include "engine/answer_stream.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "host/error.h"
 
@@ -37,15 +38,28 @@ bool AnswerStream::is_end(TokenId id) const {
   return std::find(ends.begin(), ends.end(), id) != ends.end();
 }
 
+template <typename F>
+auto AnswerStream::timed(F work) {
+  const auto start = std::chrono::steady_clock::now();
+  auto out = work();
+  constraint_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return out;
+}
+
 Result<TokenId> AnswerStream::choose(std::span<const float> logits, std::span<const TokenId> tokens) {
-  if (!constraint_) return sampler_.sample(logits, tokens);
-  KL_ASSIGN(const grammar::TokenMask* const allowed, constraint_->allowed());
-  if (allowed == nullptr) return sampler_.sample(logits, tokens);
-  KL_ASSIGN(const TokenId id, sampler_.sample(logits, tokens, *allowed));
+  return constraint_ ? choose_held(logits, tokens) : sampler_.sample(logits, tokens);
+}
+
+Result<TokenId> AnswerStream::choose_held(std::span<const float> logits, std::span<const TokenId> tokens) {
+  const auto allowed = timed([&] { return constraint_->allowed(); });
+  KL_TRY(allowed.status());
+  if (*allowed == nullptr) return sampler_.sample(logits, tokens);
+  KL_ASSIGN(const TokenId id, sampler_.sample(logits, tokens, **allowed));
   // The shortest way to the end is kept free: a text that is cut before it is complete would be worth nothing.
   const int64_t left = max_tokens_ - tokens_ - 1;
-  if (max_tokens_ == 0 || constraint_->fits(id, left)) return id;
-  const grammar::TokenMask* const closing = constraint_->closing(left);
+  const auto closing = timed([&]() -> const grammar::TokenMask* {
+    return max_tokens_ == 0 || constraint_->fits(id, left) ? nullptr : constraint_->closing(left);
+  });
   if (closing == nullptr) return id;
   const auto nearer = sampler_.sample(logits, tokens, *closing);  // a bias may ban all of these
   return nearer.ok() ? *nearer : id;
@@ -58,7 +72,7 @@ std::string AnswerStream::text_of(TokenId id) {
 
 std::string AnswerStream::push(TokenId id) {
   // What choose() did not choose may be outside the constraint; nothing goes on from there.
-  if (is_end(id) || (constraint_ && !constraint_->accept(id).ok())) {
+  if (is_end(id) || (constraint_ && !timed([&] { return constraint_->accept(id); }).ok())) {
     finish_ = Finish::end;
     return {};
   }

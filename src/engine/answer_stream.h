@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/constraint.h"
@@ -55,7 +56,9 @@ class AnswerStream {
   /// What was held back of an answer that has ended, for whatever reason.
   std::string flush();
 
-  int64_t tokens() const { return tokens_; }                     ///< without the one that ended it
+  int64_t tokens() const { return tokens_; }  ///< without the one that ended it
+  /// What the constraint has taken since this was asked last.
+  double take_constraint_seconds() { return std::exchange(constraint_seconds_, 0); }
   std::string_view stop_text() const { return stops_.found(); }  ///< Finish::stop: the text that ended it
 
  private:
@@ -68,6 +71,9 @@ class AnswerStream {
         decoder_(tokenizer, SpecialTokens::as_text, options.start) {
     if (options.constraint != nullptr) constraint_.emplace(*options.constraint, tokenizer);
   }
+  Result<TokenId> choose_held(std::span<const float> logits, std::span<const TokenId> tokens);
+  template <typename F>
+  auto timed(F work);
   bool is_end(TokenId id) const;
   std::string text_of(TokenId id);
 
@@ -78,6 +84,7 @@ class AnswerStream {
   StopStrings stops_;
   StreamDecoder decoder_;
   std::optional<ConstraintState> constraint_;
+  double constraint_seconds_ = 0;
   int64_t tokens_ = 0;
   std::optional<Finish> finish_;
 };

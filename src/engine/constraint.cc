@@ -24,8 +24,8 @@ std::shared_ptr<const grammar::TokenTrie> text_tokens(const Tokenizer& tokenizer
 
 ConstraintState::ConstraintState(const Constraint& constraint, const Tokenizer& tokenizer)
     : tokenizer_(&tokenizer),
-      tokens_(constraint.tokens),
-      matcher_(constraint.grammar, constraint.tokens),
+      automaton_(constraint.automaton),
+      matcher_(constraint.automaton),
       begun_(matcher_.accept(constraint.begun)),
       on_(constraint.triggers.empty() && constraint.first_triggers.empty()),
       triggers_(constraint.triggers),
@@ -61,11 +61,12 @@ const grammar::TokenMask* ConstraintState::closing(int64_t tokens) {
     mask[word] |= uint64_t{1} << (id % 64);
     any = true;
   };
-  for (const grammar::TokenTrie::Node& node : tokens_->nodes())
+  const grammar::TokenTrie& trie = automaton_->trie();
+  for (const grammar::TokenTrie::Node& node : trie.nodes())
     if (node.depth == 1)
-      for (const int32_t id : tokens_->tokens_at(node)) keep(id);
+      for (const int32_t id : trie.tokens_at(node)) keep(id);
   for (const TokenId id : tokenizer_->end_tokens())
-    if (id >= 0 && id < tokens_->vocab_size()) keep(id);
+    if (id >= 0 && id < trie.vocab_size()) keep(id);
   if (!any) return nullptr;
   closing_ = std::move(mask);
   return &closing_;
@@ -124,7 +125,8 @@ Result<const grammar::TokenMask*> ConstraintState::allowed() {
   if (!matcher_.can_end()) return mask;
   with_ends_ = *mask;
   for (const TokenId id : tokenizer_->end_tokens())
-    if (id >= 0 && id < tokens_->vocab_size()) with_ends_[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
+    if (id >= 0 && id < automaton_->trie().vocab_size())
+      with_ends_[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
   return &with_ends_;
 }
 

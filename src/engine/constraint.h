@@ -13,8 +13,7 @@ namespace kinglet {
 
 /// What an answer has to match, over one vocabulary. Many answers may share one.
 struct Constraint {
-  std::shared_ptr<const grammar::Grammar> grammar;
-  std::shared_ptr<const grammar::TokenTrie> tokens;
+  std::shared_ptr<grammar::Automaton> automaton;  ///< over text_tokens()
   /// Texts that switch the grammar on, which then holds from the first byte of that text; none: it holds from the start. A text that the
   /// grammar refuses switches nothing on.
   std::vector<std::string> triggers{};
@@ -58,7 +57,7 @@ class ConstraintState {
   bool switch_on(size_t at);
 
   const Tokenizer* tokenizer_;
-  std::shared_ptr<const grammar::TokenTrie> tokens_;
+  std::shared_ptr<grammar::Automaton> automaton_;
   grammar::Matcher matcher_;
   grammar::TokenMask with_ends_, closing_;
   Status begun_;

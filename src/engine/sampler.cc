@@ -145,7 +145,13 @@ void Sampler::ban_all_but(std::span<const uint64_t> allowed) {
   for (size_t first = 0; first < known; first += 64) {
     const uint64_t word = allowed[first / 64];
     if (word == ~uint64_t{0}) continue;
-    for (size_t i = first; i < std::min(first + 64, known); ++i)
+    const size_t end = std::min(first + 64, known);
+    if (word == 0) {
+      std::fill(logits_.begin() + static_cast<ptrdiff_t>(first), logits_.begin() + static_cast<ptrdiff_t>(end),
+                -kInfinity);
+      continue;
+    }
+    for (size_t i = first; i < end; ++i)
       if ((word >> (i - first) & 1) == 0) logits_[i] = -kInfinity;
   }
 }

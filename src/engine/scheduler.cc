@@ -513,6 +513,7 @@ void Scheduler::hand_out(Choosing& chosen) {
   s.tokens.push_back(chosen.token.id);
   const int64_t before = s.stream.tokens();
   chosen.token.text = s.stream.push(chosen.token.id);
+  stats_.constraint_seconds += s.stream.take_constraint_seconds();
   const std::optional<Finish> ended = s.stream.finish();
   if (s.stream.tokens() > before) {  // an end token is no part of the answer
     ++job.usage.answer_tokens;

@@ -37,11 +37,12 @@ struct SchedulerStats {
   uint64_t prompt_tokens = 0;          ///< of requests that began to answer
   uint64_t cached_tokens = 0;          ///< of those, not evaluated again
   uint64_t answer_tokens = 0;
-  uint64_t steps = 0;        ///< batches
-  uint64_t preemptions = 0;  ///< answers that gave up their pages and were taken up again
-  uint64_t evictions = 0;    ///< from the prefix cache
-  Histogram first_token;     ///< from submit() to a request's first token
-  Histogram per_token;       ///< between a sequence's tokens
+  double constraint_seconds = 0;  ///< of choosing tokens: what following grammars and their masks took
+  uint64_t steps = 0;             ///< batches
+  uint64_t preemptions = 0;       ///< answers that gave up their pages and were taken up again
+  uint64_t evictions = 0;         ///< from the prefix cache
+  Histogram first_token;          ///< from submit() to a request's first token
+  Histogram per_token;            ///< between a sequence's tokens
 
   uint64_t& count(Finish finish) { return finished[static_cast<size_t>(finish)]; }
 };

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "formats/json.h"
+#include "grammar/json_schema.h"
 #include "server/tool_grammar.h"
 
 namespace kinglet::server {
@@ -30,21 +32,32 @@ const std::string& template_text(const ServedModel& model) {
   return source.tool_text.empty() ? source.text : source.tool_text;
 }
 
+ApiError bad_schema(const std::string& param, const Status& status) {
+  return {400, fmt::format("{}: {}", param, status.text()), param, "unsupported_schema"};
+}
+
+// All that tool_grammar() makes of a request, for one family.
+std::string text_of(const ToolUse& use, const Json* schema) {
+  Json tools = Json::array();
+  for (const Tool& tool : use.tools) tools.push_back({tool.name, tool.parameters, tool.strict});
+  return to_text(Json{{"tools", std::move(tools)},
+                      {"required", use.choice == ToolChoice::required},
+                      {"parallel", use.parallel},
+                      {"schema", schema == nullptr ? Json() : *schema},
+                      {"has_schema", schema != nullptr}});
+}
+
 // What the answer is held to, of tools and response_format.
-using Held = std::shared_ptr<const Constraint>;
-Result<Held> constraint_of(const ServedModel& model, const CompletionRequest& request, bool thinking) {
-  if (!request.form && !request.tools.active()) return Held();
+std::variant<Held, ApiError> constraint_of(const ServedModel& model, const CompletionRequest& request, bool thinking) {
+  if (!request.tools.active()) return held_to_form(model, request);
   const ChatFamily& family = *model.family;
   auto out = std::make_shared<Constraint>();
-  out->tokens = model.text_tokens->get(*model.tokenizer, model.visible);
-  if (!request.tools.active()) {
-    out->grammar = std::make_shared<const grammar::Grammar>(*request.form);
-    return Held(out);
-  }
   const bool required = request.tools.choice == ToolChoice::required;
-  const Json* schema = request.form && !required ? &request.schema : nullptr;
-  KL_ASSIGN(grammar::Grammar calls, tool_grammar(family, request.tools, schema));
-  out->grammar = std::make_shared<const grammar::Grammar>(std::move(calls));
+  const Json* schema = request.form && !required ? &request.form->schema : nullptr;
+  auto calls =
+      model.grammars->get(text_of(request.tools, schema), [&] { return tool_grammar(family, request.tools, schema); });
+  if (!calls.ok()) return bad_schema("tools", calls.status());
+  out->automaton = *std::move(calls);
   if (required) {
     out->begun = family.begin;
   } else if (schema == nullptr) {
@@ -60,12 +73,30 @@ Result<Held> constraint_of(const ServedModel& model, const CompletionRequest& re
 }  // namespace
 
 void find_family(ServedModel& model) {
-  if (!model.chat) return;
-  model.family = &chat_family(template_text(model));
-  for (const std::string_view text : model.family->markers()) {
-    const auto id = model.tokenizer->find(text);
-    if (id && model.tokenizer->is_control(*id)) model.visible.push_back(*id);
+  if (model.chat) {
+    model.family = &chat_family(template_text(model));
+    for (const std::string_view text : model.family->markers()) {
+      const auto id = model.tokenizer->find(text);
+      if (id && model.tokenizer->is_control(*id)) model.visible.push_back(*id);
+    }
   }
+  model.grammars = std::make_unique<GrammarPool>(*model.tokenizer, model.visible, model.grammar_bytes);
+}
+
+// A schema that cannot be held exactly is refused with its keyword: an answer is never merely likely to fit.
+std::variant<Held, ApiError> held_to_form(const ServedModel& model, const CompletionRequest& request) {
+  if (!request.form) return Held();
+  const AnswerForm& form = *request.form;
+  auto automaton = model.grammars->get(to_text(form.schema), [&] { return grammar::compile_json_schema(form.schema); });
+  if (!automaton.ok()) return bad_schema(form.param, automaton.status());
+  return std::make_shared<const Constraint>(Constraint{*std::move(automaton)});
+}
+
+void hold(const ServedModel& model, Held constraint, int64_t prompt_tokens, GenerateOptions& options) {
+  options.constraint = std::move(constraint);
+  if (options.constraint == nullptr || options.max_tokens != 0) return;
+  // So that the text is complete before the context is full.
+  options.max_tokens = std::max<int64_t>(1, model.runner->context() - prompt_tokens);
 }
 
 std::variant<ChatTurn, ApiError> begin_turn(const ServedModel& model, const CompletionRequest& request) {
@@ -85,23 +116,18 @@ std::variant<ChatTurn, ApiError> begin_turn(const ServedModel& model, const Comp
   ParserOptions parser{.family = &family};
   if (request.tools.active()) parser.tools = request.tools.names();
   parser.thinking = ends_in_thinking(chat->text, family.thinking);
-  const auto constraint = constraint_of(model, request, parser.thinking);
-  if (!constraint.ok()) {
-    return ApiError{400, fmt::format("tools: {}", constraint.status().text()), "tools", "unsupported_schema"};
-  }
-  const bool held = *constraint != nullptr && (*constraint)->triggers.empty() && (*constraint)->first_triggers.empty();
+  const auto made = constraint_of(model, request, parser.thinking);
+  if (const auto* wrong = std::get_if<ApiError>(&made)) return *wrong;
+  const Held& constraint = std::get<Held>(made);
+  const bool held = constraint != nullptr && constraint->triggers.empty() && constraint->first_triggers.empty();
   if (parser.thinking && held) {  // what is held to a form is the answer itself
     chat->text += fmt::format("\n{}\n\n", family.thinking.end);
     parser.thinking = false;
   }
-  const std::string begun = *constraint == nullptr ? std::string() : (*constraint)->begun;
+  const std::string begun = constraint == nullptr ? std::string() : constraint->begun;
   chat->text += begun;
   ChatTurn turn{model.chat->encode(*chat), request.options, AnswerParser(std::move(parser))};
-  turn.options.constraint = *constraint;
-  if (*constraint != nullptr && turn.options.max_tokens == 0) {
-    // So that the text is complete before the context is full.
-    turn.options.max_tokens = std::max<int64_t>(1, model.runner->context() - static_cast<int64_t>(turn.prompt.size()));
-  }
+  hold(model, constraint, static_cast<int64_t>(turn.prompt.size()), turn.options);
   turn.options.visible = model.visible;
   static_cast<void>(turn.parser.push(begun));
   return turn;

@@ -7,8 +7,6 @@
 #include <limits>
 #include <random>
 
-#include "grammar/json_schema.h"
-
 namespace kinglet::server {
 namespace {
 
@@ -114,8 +112,7 @@ void parse_response_format(RequestFields& fields, CompletionRequest& out) {
                                  "response_format is {\"type\": \"text\"}, {\"type\": \"json_object\"} or {\"type\": "
                                  "\"json_schema\", \"json_schema\": {\"name\": ..., \"schema\": {...}}}"));
   }
-  hold_to_schema("response_format", has_schema ? (*format)["json_schema"]["schema"] : Json{{"type", "object"}}, fields,
-                 out);
+  out.form = AnswerForm{has_schema ? (*format)["json_schema"]["schema"] : Json{{"type", "object"}}};
 }
 
 void parse_prompt(RequestFields& fields, CompletionRequest& out) {
@@ -178,15 +175,6 @@ void parse_sampling(RequestFields& fields, CompletionRequest& out) {
       if (auto wrong = inner.finish()) fields.fail(*wrong);
     }
   }
-}
-
-// A schema that cannot be held exactly is refused with its keyword: an answer is never merely likely to fit.
-void hold_to_schema(const char* param, Json schema, RequestFields& fields, CompletionRequest& out) {
-  auto form = grammar::compile_json_schema(schema);
-  if (!form.ok())
-    return fields.fail({400, fmt::format("{}: {}", param, form.status().text()), param, "unsupported_schema"});
-  out.form = *std::move(form);
-  out.schema = std::move(schema);
 }
 
 // Templates know thinking on and off, by one of these names.

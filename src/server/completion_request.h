@@ -5,11 +5,16 @@
 #include <variant>
 
 #include "engine/answer_stream.h"
-#include "grammar/grammar.h"
 #include "tokenizer/chat_format.h"
 #include "server/tool_request.h"
 
 namespace kinglet::server {
+
+/// What an answer has to be.
+struct AnswerForm {
+  Json schema;
+  std::string param = "response_format";  ///< whose fault it is where the schema cannot be held
+};
 
 struct CompletionRequest {
   std::string model;
@@ -17,9 +22,8 @@ struct CompletionRequest {
   std::string prompt;               ///< of a completion, where it is a text
   std::vector<TokenId> prompt_ids;  ///< of a completion, where it is token ids
   GenerateOptions options;
-  ToolUse tools;                         ///< of a chat
-  std::optional<grammar::Grammar> form;  ///< of the answer, by response_format
-  Json schema;                           ///< that `form` holds
+  ToolUse tools;                   ///< of a chat
+  std::optional<AnswerForm> form;  ///< by response_format
   int32_t choices = 1;
   bool logprobs = false;
   int32_t top_logprobs = 0;
@@ -37,9 +41,6 @@ std::variant<CompletionRequest, ApiError> parse_completion_request(const Json& b
 
 /// What both kinds have in common: sampling, stops, streaming.
 void parse_sampling(RequestFields& fields, CompletionRequest& out);
-
-/// Holds the answer to `schema`. Notes a schema that cannot be held, by its keyword, as `param`'s fault.
-void hold_to_schema(const char* param, Json schema, RequestFields& fields, CompletionRequest& out);
 
 /// How much the model thinks, as far as its template can be told. Notes what is wrong as `param`'s fault.
 void set_reasoning_effort(const char* param, const std::string& effort, RequestFields& fields, CompletionRequest& out);

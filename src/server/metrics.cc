@@ -81,6 +81,19 @@ std::string metrics_text(const std::vector<ModelMetrics>& models, const Ledger& 
             [](M m) { return m.stats.preemptions; });
   page.each("evictions_total", "counter", "Sequences that the prefix cache let go.",
             [](M m) { return m.stats.evictions; });
+  page.each("constraint_seconds_total", "counter", "What following grammars and their masks took, of token_seconds.",
+            [](M m) { return m.stats.constraint_seconds; });
+  page.each("grammars", "gauge", "Compiled grammars.", [](M m) { return m.grammars.grammars; });
+  page.each("grammar_bytes", "gauge", "What they take, with the masks made for them.",
+            [](M m) { return m.grammars.bytes; });
+  page.each("grammars_found_total", "counter", "Requests whose grammar was compiled already.",
+            [](M m) { return m.grammars.found; });
+  page.each("grammars_compiled_total", "counter", "Requests whose grammar was not.",
+            [](M m) { return m.grammars.compiled; });
+  page.each("grammars_evicted_total", "counter", "Compiled grammars that others drove out.",
+            [](M m) { return m.grammars.evicted; });
+  page.each("grammar_compile_seconds_total", "counter", "What compiling them took.",
+            [](M m) { return m.grammars.compile_seconds; });
   page.histogram("first_token_seconds", "From a request's arrival to its first token.", &SchedulerStats::first_token);
   page.histogram("token_seconds", "Between the tokens of an answer.", &SchedulerStats::per_token);
   page.head("memory_bytes", "gauge", "Memory by use.");

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/grammar_pool.h"
 #include "engine/scheduler_stats.h"
 #include "host/ledger.h"
 
@@ -13,6 +14,7 @@ struct ModelMetrics {
   std::string model;
   SchedulerStats stats;
   double stalled_seconds = 0;
+  GrammarPoolStats grammars;
 };
 
 std::string metrics_text(const std::vector<ModelMetrics>& models, const Ledger& ledger, int64_t open_requests);

@@ -160,6 +160,7 @@ std::variant<OllamaRequest, ApiError> parse_ollama_request(const Json& body, Oll
   std::string prompt = std::move(out.chat.prompt);
   out.chat = std::get<CompletionRequest>(std::move(parsed));
   out.chat.prompt = std::move(prompt);
+  if (out.chat.form) out.chat.form->param = "format";
   out.chat.options.sampling.penalty_window = extras.penalty_window;
   return out;
 }

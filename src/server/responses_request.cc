@@ -237,7 +237,9 @@ std::variant<ResponsesRequest, ApiError> parse_responses_request(const Json& bod
   if (auto wrong = fields.finish()) return *std::move(wrong);
   auto parsed = parse_chat_request(chat);
   if (auto* error = std::get_if<ApiError>(&parsed)) return renamed(std::move(*error));
-  return ResponsesRequest{std::get<CompletionRequest>(std::move(parsed)), echo_of(body)};
+  ResponsesRequest out{std::get<CompletionRequest>(std::move(parsed)), echo_of(body)};
+  if (out.chat.form) out.chat.form->param = "text.format";
+  return out;
 }
 
 }  // namespace kinglet::server

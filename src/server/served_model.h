@@ -2,30 +2,16 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/grammar_pool.h"
 #include "engine/scheduler.h"
 #include "server/chat_family.h"
 #include "tokenizer/chat_format.h"
 
 namespace kinglet::server {
-
-/// The vocabulary for constrained answers, made for the first of them.
-class TextTokens {
- public:
-  std::shared_ptr<const grammar::TokenTrie> get(const Tokenizer& tokenizer, const std::vector<TokenId>& visible) {
-    const std::lock_guard lock(mutex_);
-    if (trie_ == nullptr) trie_ = text_tokens(tokenizer, visible);
-    return trie_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::shared_ptr<const grammar::TokenTrie> trie_;
-};
 
 /// Model and tokenizer must outlive it.
 struct ServedModel {
@@ -37,8 +23,9 @@ struct ServedModel {
   std::vector<std::string> adapters{};  ///< of Model::choices(); requests choose them as "name:adapter"
   // What the template says of how it writes calls and thinking (find_family).
   const ChatFamily* family = &chat_families().back();
-  std::vector<TokenId> visible{};  ///< control tokens among the family's markers
-  std::unique_ptr<TextTokens> text_tokens = std::make_unique<TextTokens>();
+  std::vector<TokenId> visible{};               ///< control tokens among the family's markers
+  uint64_t grammar_bytes = uint64_t{64} << 20;  ///< most that compiled grammars may take
+  std::unique_ptr<GrammarPool> grammars{};
 };
 
 /// What a request names.
@@ -51,7 +38,7 @@ struct ChosenModel {
 /// "name", or "name:adapter".
 std::string full_name(const ServedModel& model, int32_t adapter);
 
-/// Fills in what follows from the chat template.
+/// Fills in what follows from the chat template: family, visible and grammars.
 void find_family(ServedModel& model);
 
 }  // namespace kinglet::server

@@ -182,7 +182,8 @@ void Service::health(const std::shared_ptr<Exchange>& exchange) {
 void Service::metrics(const std::shared_ptr<Exchange>& exchange) {
   std::vector<ModelMetrics> models;
   for (const ServedModel& model : models_) {
-    models.push_back({model.name, model.scheduler->stats(), model.scheduler->stalled_seconds()});
+    models.push_back(
+        {model.name, model.scheduler->stats(), model.scheduler->stalled_seconds(), model.grammars->stats()});
   }
   exchange->respond({200, "text/plain; version=0.0.4", metrics_text(models, ledger_, running_)});
 }

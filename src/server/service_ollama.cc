@@ -89,6 +89,10 @@ void Service::ollama(const std::shared_ptr<Exchange>& exchange, OllamaKind kind)
   Request work = work_of(*exchange, request->chat, chosen);
   if (request->raw || (kind == OllamaKind::generate && !model.chat)) {
     work.prompt = plain_prompt(*model.tokenizer, request->chat.prompt, SpecialTokens::parse);
+    auto held = held_to_form(model, request->chat);
+    Held* const form = value_or_ollama_error(held, *exchange);
+    if (form == nullptr) return;
+    hold(model, std::move(*form), static_cast<int64_t>(work.prompt.size()), work.options);
   } else {
     auto begun = begin_turn(model, request->chat);
     ChatTurn* const turn = value_or_ollama_error(begun, *exchange);
