@@ -219,7 +219,7 @@ TEST(ConvertTokenizer, ReadsTheSpecialTokensOfADirectory) {
   EXPECT_EQ(tokenizer_from_hf(hf, 8).status().code(), Code::corrupt);
   hf.tokenizer["model"]["vocab"]["c"] = 1e18;
   EXPECT_EQ(tokenizer_from_hf(hf, 8).status().code(), Code::corrupt);
-  hf.tokenizer["model"] = {{"type", "WordPiece"}};
+  hf.tokenizer["model"] = {{"type", "WordLevel"}};
   EXPECT_EQ(tokenizer_from_hf(hf, 8).status().code(), Code::unsupported);
 }
 

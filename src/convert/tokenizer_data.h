@@ -24,16 +24,23 @@ struct SpecialToken {
 };
 
 struct TokenizerData {
-  std::string model = "none";  ///< "gpt2" (byte-level BPE), "llama" (SentencePiece), "none"
-  std::string pre;             ///< pre-tokenizer: "llama-bpe", "qwen2", ..., "default"
+  std::string model =
+      "none";       ///< "gpt2" (byte-level BPE), "llama" (SentencePiece), "t5" (unigram), "bert" (WordPiece), "none"
+  std::string pre;  ///< pre-tokenizer: "llama-bpe", "qwen2", ..., "default"
   std::vector<std::string> tokens;
-  std::vector<float> scores;        ///< of "llama", one for each token
+  std::vector<float> scores;        ///< of "llama" and "t5", one for each token
   std::vector<int32_t> types;       ///< TokenType, one for each token
   std::vector<std::string> merges;  ///< of "gpt2": "left right"
   std::vector<SpecialToken> specials;
   std::vector<std::pair<std::string, bool>> adds;  ///< {"bos", true} is add_bos_token
   std::optional<bool> add_space_prefix;
-  std::string chat_template;  ///< empty: none
+  std::optional<bool> remove_extra_whitespaces;  ///< of "t5"
+  std::string charsmap;                          ///< of "t5": the bytes of precompiled_charsmap; empty: none
+  std::optional<bool> lowercase, strip_accents;  ///< of "bert"
+  std::optional<uint32_t> token_type_count;      ///< of encoders: how many texts their segments tell apart
+  std::string chat_template;                     ///< empty: none
+
+  TokenType type(size_t i) const { return types.empty() ? TokenType::normal : static_cast<TokenType>(types[i]); }
 
   std::optional<uint32_t> special(std::string_view role) const;
   std::optional<bool> add(std::string_view role) const;
@@ -42,7 +49,12 @@ struct TokenizerData {
   void set_add(std::string_view role, bool value);
 };
 
-/// Pads to `vocabulary` tokens with "[PADn]" as llama.cpp's converter does; tokens beyond it are dropped.
+/// What an id without a token is called: "[PAD7]".
+std::string padding_text(size_t id);
+/// Any of them: some of llama.cpp's own files are off by one.
+bool is_padding_text(std::string_view text);
+
+/// Pads to `vocabulary` tokens with padding_text() as llama.cpp's converter does; tokens beyond it are dropped.
 void fit_vocabulary(TokenizerData& data, int64_t vocabulary);
 
 /// The tokenizer.* keys of a GGUF. Errors: corrupt (arrays of the wrong type or of different lengths).
@@ -61,6 +73,6 @@ struct TextFile {
 };
 /// tokenizer.json or tokenizer.model, tokenizer_config.json, generation_config.json; nothing for "none".
 /// Errors: unsupported (a tokenizer that those files cannot carry).
-Result<std::vector<TextFile>> tokenizer_to_hf(const TokenizerData& data);
+Result<std::vector<TextFile>> tokenizer_to_hf(TokenizerData data);
 
 }  // namespace kinglet::convert

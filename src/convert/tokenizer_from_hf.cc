@@ -4,65 +4,24 @@
 #include <unordered_map>
 
 #include "convert/tokenizer_data.h"
+#include "convert/tokenizer_json.h"
+#include "convert/unigram_json.h"
+#include "convert/wordpiece_json.h"
 #include "formats/hf_directory.h"
 #include "host/error.h"
+#include "tokenizer/hf_steps.h"
 #include "tokenizer/json_access.h"
 #include "tokenizer/loaders.h"
 #include "tokenizer/pretokenizer_names.h"
-#include "tokenizer/utf8.h"
 
 namespace kinglet::convert {
 namespace {
-
-constexpr int64_t kMaxId = int64_t{1} << 24;
-constexpr float kAddedScore = -1000.0f;
 
 struct Role {
   std::string_view hf, gguf;
 };
 constexpr Role kRoles[] = {{"bos", "bos"},     {"eos", "eos"}, {"unk", "unknown"}, {"sep", "seperator"},
                            {"pad", "padding"}, {"cls", "cls"}, {"mask", "mask"}};
-
-/// Some models call tokens "added" that are control tokens by every other sign.
-bool looks_special(std::string_view text) {
-  for (const std::string_view known : {"<pad>", "<mask>", "<2mass>", "[@BOS@]"})
-    if (text == known) return true;
-  return (text.starts_with("<|") && text.ends_with("|>")) || (text.starts_with("<｜") && text.ends_with("｜>")) ||
-         (text.starts_with("<unused") && text.ends_with(">"));
-}
-
-std::string with_spaces(std::string_view text) {
-  std::string out(text);
-  for (size_t at = out.find(kSpaceMark); at != std::string::npos; at = out.find(kSpaceMark, at + 1)) {
-    out.replace(at, kSpaceMark.size(), " ");
-  }
-  return out;
-}
-
-void ensure(TokenizerData& data, int64_t id) {
-  if (static_cast<size_t>(id) < data.tokens.size()) return;
-  fit_vocabulary(data, id + 1);
-}
-
-/// A token that tokenizer.json or tokenizer_config.json adds.
-Status add_token(TokenizerData& data, const Json& id, std::string_view text, bool special) {
-  const int64_t index = json_index(id, kMaxId);
-  if (index < 0) return error(Code::corrupt, "the added token \"{}\" has no usable id", text.substr(0, 60));
-  ensure(data, index);
-  const auto i = static_cast<size_t>(index);
-  const bool control = special || looks_special(text);
-  data.tokens[i] = control ? std::string(text) : with_spaces(text);
-  data.types[i] = static_cast<int32_t>(control ? TokenType::control : TokenType::user_defined);
-  if (!data.scores.empty()) data.scores[i] = kAddedScore;
-  return ok_status();
-}
-
-Status add_tokens_of_json(TokenizerData& data, const Json& tokenizer) {
-  for (const Json& t : json_member(tokenizer, "added_tokens")) {
-    KL_TRY(add_token(data, json_member(t, "id"), json_string(t, "content"), json_bool(t, "special", false)));
-  }
-  return ok_status();
-}
 
 Status add_tokens_of_config(TokenizerData& data, const Json& config) {
   const Json& decoder = json_member(config, "added_tokens_decoder");
@@ -74,21 +33,7 @@ Status add_tokens_of_config(TokenizerData& data, const Json& config) {
   return ok_status();
 }
 
-// -- model.vocab and model.merges of tokenizer.json --
-
-Status read_vocab(const Json& model, TokenizerData& data) {
-  const Json& vocab = json_member(model, "vocab");
-  if (!vocab.is_object()) return Status(Code::corrupt, "tokenizer.json: model.vocab is no object");
-  const int64_t limit = std::min(kMaxId, 2 * static_cast<int64_t>(vocab.size()) + 65536);
-  for (const auto& [text, id] : vocab.items()) {
-    const int64_t index = json_index(id, limit);
-    if (index < 0) return error(Code::corrupt, "tokenizer.json: the token \"{}\" has no usable id", text.substr(0, 60));
-    ensure(data, index);
-    data.tokens[static_cast<size_t>(index)] = text;
-    data.types[static_cast<size_t>(index)] = static_cast<int32_t>(TokenType::normal);
-  }
-  return ok_status();
-}
+// -- BPE in tokenizer.json --
 
 /// A GGUF parts a merge at its space: a space inside one is written as byte-level BPE writes that byte.
 std::string spelled(std::string_view part) {
@@ -111,15 +56,6 @@ Status read_merges(const Json& model, TokenizerData& data) {
     }
   }
   return ok_status();
-}
-
-bool mentions_type(const Json& step, std::string_view type) {
-  if (json_string(step, "type") == type) return true;
-  for (const char* list : {"pretokenizers", "normalizers", "decoders"}) {
-    for (const Json& inner : json_member(step, list))
-      if (mentions_type(inner, type)) return true;
-  }
-  return false;
 }
 
 Result<TokenizerData> from_byte_level(const Json& tokenizer) {
@@ -162,17 +98,20 @@ Result<TokenizerData> from_metaspace(const Json& tokenizer) {
 }
 
 Result<TokenizerData> from_tokenizer_json(const Json& tokenizer) {
-  const Json& model = json_member(tokenizer, "model");
-  const std::string_view type = json_string(model, "type");
-  if (type != "BPE") return error(Code::unsupported, "tokenizer.json: a {} model cannot be converted, only BPE", type);
-  return mentions_type(json_member(tokenizer, "pre_tokenizer"), "ByteLevel") ? from_byte_level(tokenizer)
-                                                                             : from_metaspace(tokenizer);
+  const std::string_view type = hf_model_type(json_member(tokenizer, "model"));
+  if (type == "Unigram") return unigram_from_json(tokenizer);
+  if (type == "WordPiece") return wordpiece_from_json(tokenizer);
+  if (type != "BPE") return error(Code::unsupported, "tokenizer.json: a {} model cannot be converted", type);
+  return hf_has_type(json_member(tokenizer, "pre_tokenizer"), "ByteLevel") ? from_byte_level(tokenizer)
+                                                                           : from_metaspace(tokenizer);
 }
 
 Result<TokenizerData> from_sentencepiece(const HfDirectory& hf) {
+  KL_ASSIGN(const SentencePieceSpec spec, read_sentencepiece_spec(hf.sentencepiece));
   KL_ASSIGN(const auto impl, load_sentencepiece(hf.sentencepiece));
   TokenizerData data;
-  data.model = "llama";
+  const bool unigram = spec.model_type == 1;
+  data.model = unigram ? "t5" : "llama";
   data.pre = "default";
   const Vocabulary& v = impl->vocabulary;
   for (TokenId id = 0; id < v.size(); ++id) {
@@ -180,10 +119,22 @@ Result<TokenizerData> from_sentencepiece(const HfDirectory& hf) {
     data.scores.push_back(v.score(id));
     data.types.push_back(static_cast<int32_t>(v.kind(id)));
   }
-  if (!impl->prefix_space) data.add_space_prefix = false;
+  if (unigram) {
+    data.add_space_prefix = spec.normalizer.add_prefix;
+    data.remove_extra_whitespaces = spec.normalizer.remove_extra_spaces;
+    data.charsmap = spec.normalizer.charsmap;
+    data.set_special("unknown", spec.unknown);
+  } else if (!impl->prefix_space) {
+    data.add_space_prefix = false;
+  }
   KL_TRY(add_tokens_of_config(data, hf.tokenizer_config));
   KL_TRY(add_tokens_of_json(data, hf.tokenizer));
   return data;
+}
+
+/// tokenizer.model says all that a tokenizer.json made from it says, but for unigrams whose ids transformers moved.
+bool reads_sentencepiece(const HfDirectory& hf) {
+  return !hf.sentencepiece.empty() && hf_model_type(json_member(hf.tokenizer, "model")) != "Unigram";
 }
 
 // -- special tokens --
@@ -195,28 +146,80 @@ std::string_view special_text(const Json& config, std::string_view role) {
 
 /// The id of a special token's text: an added one's first, else a token that is not plain text.
 int64_t id_of_special(const Json& tokenizer, const TokenizerData& data, std::string_view text) {
+  if (text.empty()) return -1;
   for (const Json& t : json_member(tokenizer, "added_tokens"))
-    if (json_string(t, "content") == text) return json_index(json_member(t, "id"), kMaxId);
+    if (json_string(t, "content") == text) return json_index(json_member(t, "id"), kMaxTokenId);
   for (size_t i = 0; i < data.tokens.size(); ++i)
     if (data.tokens[i] == text && data.types[i] != static_cast<int32_t>(TokenType::normal))
       return static_cast<int64_t>(i);
   return -1;
 }
 
-/// A TemplateProcessing step that puts a token before (or after) every text says that BOS (or EOS) is added.
-void read_post_processor(const Json& step, const Json& config, TokenizerData& data) {
-  for (const Json& inner : json_member(step, "processors")) read_post_processor(inner, config, data);
-  const Json& single = json_member(step, "single");
-  if (json_string(step, "type") != "TemplateProcessing" || !single.is_array() || single.size() < 2) return;
-  const auto special = [](const Json& item) { return json_string(json_member(item, "SpecialToken"), "id"); };
-  if (const auto first = special(single.front()); !first.empty()) {
-    data.set_add("bos", first == special_text(config, "bos") || first == special_text(config, "cls"));
+/// The texts of the tokens that go around every text, from tokenizer_config.json (BERT's files call them [CLS] and [SEP]),
+/// or where it is absent from the post-processor.
+struct Ends {
+  std::string_view bos, eos, sep;
+  bool said = false;  ///< there is a tokenizer_config.json
+
+  void set(std::string_view Ends::*end, std::string_view text) {
+    if (!said && (this->*end).empty()) this->*end = text;
   }
-  if (const auto last = special(single.back()); !last.empty()) data.set_add("eos", last == special_text(config, "eos"));
+};
+
+Ends ends_of_config(const Json& config) {
+  Ends ends{special_text(config, "bos"), special_text(config, "eos"), special_text(config, "sep"), config.is_object()};
+  if (ends.bos.empty()) ends.bos = special_text(config, "cls");
+  if (ends.eos.empty()) ends.eos = ends.sep;
+  return ends;
+}
+
+std::string_view special_of(const Json& item) { return json_string(json_member(item, "SpecialToken"), "id"); }
+
+/// Whether two texts have a token between them beside the one that ends each: what "pair" has between its two sequences.
+void read_pair(const Json& pair, const Ends& ends, TokenizerData& data) {
+  std::vector<std::string_view> between;
+  int sequences = 0;
+  for (const Json& item : pair) {
+    if (json_member(item, "Sequence").is_object()) ++sequences;
+    else if (sequences == 1) between.push_back(special_of(item));
+  }
+  if (sequences != 2 || between.empty()) return;
+  const auto separates = [&](std::string_view text) { return !text.empty() && (text == ends.sep || text == ends.eos); };
+  const bool ends_first = data.add("eos").value_or(false);
+  data.set_add("sep", separates(between.back()) && (between.size() == 2 || !ends_first));
+}
+
+/// A TemplateProcessing step that puts a token before (or after) every text says that BOS (or EOS) is added.
+void read_post_processor(const Json& step, Ends& ends, TokenizerData& data) {
+  for (const Json& inner : json_member(step, "processors")) read_post_processor(inner, ends, data);
+  const std::string_view type = json_string(step, "type");
+  if (type == "RobertaProcessing" || type == "BertProcessing") {
+    const auto text = [&](const char* key) {
+      const Json& token = json_member(step, key);
+      return token.is_array() && !token.empty() ? json_string(token[0]) : std::string_view();
+    };
+    ends.set(&Ends::bos, text("cls"));
+    ends.set(&Ends::eos, text("sep"));
+    data.set_add("bos", true);
+    data.set_add("eos", true);
+    data.set_add("sep", type == "RobertaProcessing");  // BERT has one token between two texts, RoBERTa two
+  }
+  const Json& single = json_member(step, "single");
+  if (type != "TemplateProcessing" || !single.is_array() || single.size() < 2) return;
+  if (const auto first = special_of(single.front()); !first.empty()) {
+    ends.set(&Ends::bos, first);
+    data.set_add("bos", first == ends.bos);
+  }
+  if (const auto last = special_of(single.back()); !last.empty()) {
+    ends.set(&Ends::eos, last);
+    data.set_add("eos", last == ends.eos);
+  }
+  read_pair(json_member(step, "pair"), ends, data);
 }
 
 void read_specials(const HfDirectory& hf, TokenizerData& data) {
-  read_post_processor(json_member(hf.tokenizer, "post_processor"), hf.tokenizer_config, data);
+  Ends ends = ends_of_config(hf.tokenizer_config);
+  read_post_processor(json_member(hf.tokenizer, "post_processor"), ends, data);
   for (const Role& role : kRoles) {
     const Json& add = json_member(hf.tokenizer_config, fmt::format("add_{}_token", role.hf));
     if (add.is_boolean()) data.set_add(role.gguf == "seperator" ? "sep" : role.gguf, add.get<bool>());
@@ -224,8 +227,12 @@ void read_specials(const HfDirectory& hf, TokenizerData& data) {
       data.set_special(role.gguf, id_of_special(hf.tokenizer, data, text));
     }
   }
+  if (!hf.tokenizer.is_null()) {
+    data.set_special("bos", id_of_special(hf.tokenizer, data, ends.bos));
+    data.set_special("eos", id_of_special(hf.tokenizer, data, ends.eos));
+  }
   for (const Role& role : kRoles) {
-    data.set_special(role.gguf, json_index(json_member(hf.config, fmt::format("{}_token_id", role.hf)), kMaxId));
+    data.set_special(role.gguf, json_index(json_member(hf.config, fmt::format("{}_token_id", role.hf)), kMaxTokenId));
   }
   const Json& prefix = json_member(hf.tokenizer_config, "add_prefix_space");
   if (prefix.is_boolean() && data.model == "llama" && !data.add_space_prefix)
@@ -233,14 +240,31 @@ void read_specials(const HfDirectory& hf, TokenizerData& data) {
   data.chat_template = hf.chat_template;
 }
 
+/// What a GGUF's unigram and WordPiece tokenizers would add around a text unless they are told otherwise.
+void say_what_is_added(TokenizerData& data) {
+  for (const std::string_view role : {"bos", "eos"})
+    if (!data.add(role)) data.set_add(role, false);
+}
+
+/// Encoders say how many texts they tell apart; WordPiece is theirs.
+void read_token_types(const Json& config, TokenizerData& data) {
+  const int64_t count = json_index(json_member(config, "type_vocab_size"), kMaxTokenId);
+  if (count > 0) data.token_type_count = static_cast<uint32_t>(count);
+  else if (data.model == "bert") data.token_type_count = 1;
+}
+
 }  // namespace
 
 Result<TokenizerData> tokenizer_from_hf(const HfDirectory& hf, int64_t vocabulary) {
   if (hf.sentencepiece.empty() && hf.tokenizer.is_null()) return TokenizerData{};
-  auto data = hf.sentencepiece.empty() ? from_tokenizer_json(hf.tokenizer) : from_sentencepiece(hf);
+  const bool sentencepiece = reads_sentencepiece(hf);
+  auto data = sentencepiece ? from_sentencepiece(hf) : from_tokenizer_json(hf.tokenizer);
   if (!data.ok()) return annotate(hf.path, data.status());
   fit_vocabulary(*data, vocabulary);
   read_specials(hf, *data);
+  if (!sentencepiece && (data->model == "t5" || data->model == "bert")) say_what_is_added(*data);
+  if (data->model == "bert") mark_word_starts(*data);
+  read_token_types(hf.config, *data);
   return data;
 }
 

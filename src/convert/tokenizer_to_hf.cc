@@ -1,9 +1,12 @@
-// A GGUF's tokenizer as the files of a Hugging Face directory: tokenizer.json for byte-level BPE, tokenizer.model (the
-// protobuf of sentencepiece_model.proto) for SentencePiece.
+// A GGUF's tokenizer as the files of a Hugging Face directory: tokenizer.json for byte-level BPE, unigram and WordPiece,
+// tokenizer.model (the protobuf of sentencepiece_model.proto) for SentencePiece's BPE.
 #include <algorithm>
 #include <cstring>
 
 #include "convert/tokenizer_data.h"
+#include "convert/tokenizer_json.h"
+#include "convert/unigram_json.h"
+#include "convert/wordpiece_json.h"
 #include "formats/json.h"
 #include "host/error.h"
 #include "tokenizer/pretokenizer_names.h"
@@ -16,26 +19,6 @@ struct Role {
 };
 constexpr Role kRoles[] = {{"bos", "bos"},       {"eos", "eos"}, {"unknown", "unk"}, {"padding", "pad"},
                            {"seperator", "sep"}, {"cls", "cls"}, {"mask", "mask"}};
-
-TokenType type_of(const TokenizerData& data, size_t i) {
-  return data.types.empty() ? TokenType::normal : static_cast<TokenType>(data.types[i]);
-}
-
-/// Control and user-defined tokens are matched before the model sees the text.
-bool is_added(const TokenizerData& data, size_t i) {
-  const TokenType t = type_of(data, i);
-  return t == TokenType::control || t == TokenType::user_defined;
-}
-
-/// What to_gguf filled an empty id with.
-bool is_padding(const TokenizerData& data, size_t i) {
-  return type_of(data, i) == TokenType::unused && data.tokens[i] == fmt::format("[PAD{}]", i);
-}
-
-Json added_token(const TokenizerData& data, size_t i) {
-  return Json{{"content", data.tokens[i]}, {"single_word", false}, {"lstrip", false},
-              {"rstrip", false},           {"normalized", false},  {"special", type_of(data, i) == TokenType::control}};
-}
 
 /// JSON text; bytes that are no UTF-8 (which no tokenizer.json can hold) are an error rather than replaced.
 Result<TextFile> json_file(std::string name, const Json& json) {
@@ -62,58 +45,30 @@ Result<Json> pre_tokenizer(const TokenizerData& data, bool& ignore_merges) {
   return Json{{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
 }
 
-/// Puts BOS before every text where the model wants it.
-Json post_processor(const TokenizerData& data) {
-  const auto bos = data.special("bos");
-  if (!data.add("bos").value_or(false) || !bos) {
-    return Json{{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
-  }
-  const std::string& text = data.tokens[*bos];
-  const Json token{{"SpecialToken", {{"id", text}, {"type_id", 0}}}};
-  const auto sequence = [](const char* id) { return Json{{"Sequence", {{"id", id}, {"type_id", 0}}}}; };
-  return Json{
-      {"type", "TemplateProcessing"},
-      {"single", Json::array({token, sequence("A")})},
-      {"pair", Json::array({token, sequence("A"), sequence("B")})},
-      {"special_tokens", {{text, {{"id", text}, {"ids", Json::array({*bos})}, {"tokens", Json::array({text})}}}}}};
-}
-
-Result<TextFile> tokenizer_json(const TokenizerData& data) {
+Result<Json> byte_level_json(const TokenizerData& data) {
   bool ignore_merges = false;
   KL_ASSIGN(Json pre, pre_tokenizer(data, ignore_merges));
-  Json vocab = Json::object(), added = Json::array();
-  auto& members = static_cast<Json::object_t::Container&>(vocab.get_ref<Json::object_t&>());
-  for (size_t i = 0; i < data.tokens.size(); ++i) {
-    if (is_added(data, i)) {
-      Json token{{"id", i}};
-      token.update(added_token(data, i));
-      added.push_back(std::move(token));
-    } else if (!is_padding(data, i)) {
-      members.emplace_back(data.tokens[i], i);  // the map's own insert looks through all earlier tokens
-    }
+  Json around = text_template(data);
+  if (around.is_null()) {
+    around = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
   }
   const bool qwen = data.pre == "qwen2";  // its published tokenizer.json normalizes to NFC
-  const Json json{
-      {"version", "1.0"},
-      {"truncation", nullptr},
-      {"padding", nullptr},
-      {"added_tokens", std::move(added)},
-      {"normalizer", qwen ? Json{{"type", "NFC"}} : Json()},
-      {"pre_tokenizer", std::move(pre)},
-      {"post_processor", post_processor(data)},
-      {"decoder", {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}},
-      {"model",
-       {{"type", "BPE"},
-        {"dropout", nullptr},
-        {"unk_token", nullptr},
-        {"continuing_subword_prefix", nullptr},
-        {"end_of_word_suffix", nullptr},
-        {"fuse_unk", false},
-        {"byte_fallback", false},
-        {"ignore_merges", ignore_merges},
-        {"vocab", std::move(vocab)},
-        {"merges", data.merges}}}};
-  return json_file("tokenizer.json", json);
+  return make_tokenizer_json(
+      data,
+      {.normalizer = qwen ? Json{{"type", "NFC"}} : Json(),
+       .pre_tokenizer = std::move(pre),
+       .post_processor = std::move(around),
+       .decoder = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}},
+       .model = {{"type", "BPE"},
+                 {"dropout", nullptr},
+                 {"unk_token", nullptr},
+                 {"continuing_subword_prefix", nullptr},
+                 {"end_of_word_suffix", nullptr},
+                 {"fuse_unk", false},
+                 {"byte_fallback", false},
+                 {"ignore_merges", ignore_merges},
+                 {"vocab", vocab_json(data, VocabOf::not_added)},
+                 {"merges", data.merges}}});
 }
 
 // -- SentencePiece --
@@ -153,9 +108,9 @@ std::string sentencepiece_model(const TokenizerData& data) {
     Message piece;
     piece.bytes(1, data.tokens[i]);
     piece.real(2, data.scores.empty() ? 0.0f : data.scores[i]);
-    piece.number(3, static_cast<uint64_t>(type_of(data, i)));
+    piece.number(3, static_cast<uint64_t>(data.type(i)));
     model.bytes(1, piece.text());
-    bytes = bytes || type_of(data, i) == TokenType::byte;
+    bytes = bytes || data.type(i) == TokenType::byte;
   }
   const auto id = [&data](std::string_view role) {
     const auto found = data.special(role);
@@ -183,6 +138,7 @@ std::string sentencepiece_model(const TokenizerData& data) {
 
 std::string tokenizer_class(const TokenizerData& data) {
   if (data.model == "llama") return "LlamaTokenizer";
+  if (data.model == "bert") return "BertTokenizer";
   if (data.pre == "qwen2") return "Qwen2Tokenizer";
   // llama.cpp's converter knows the Phi models with byte-level BPE by this class.
   return data.pre == "dbrx" || data.pre == "gpt-4o" ? "GPT2Tokenizer" : "PreTrainedTokenizerFast";
@@ -199,6 +155,10 @@ Result<TextFile> tokenizer_config(const TokenizerData& data) {
   Json config{{"tokenizer_class", tokenizer_class(data)}, {"clean_up_tokenization_spaces", false}};
   for (const auto& [role, value] : data.adds) config[fmt::format("add_{}_token", role)] = value;
   if (data.model == "llama" && data.add_space_prefix) config["add_prefix_space"] = *data.add_space_prefix;
+  if (data.model == "bert") {  // else its class goes back to lower case
+    config["do_lower_case"] = data.lowercase.value_or(true);
+    config["strip_accents"] = data.strip_accents ? Json(*data.strip_accents) : Json();
+  }
   for (const Role& role : kRoles) {
     if (const auto id = data.special(role.gguf); id && *id < data.tokens.size()) {
       config[fmt::format("{}_token", role.hf)] = data.tokens[*id];
@@ -222,19 +182,45 @@ Result<TextFile> generation_config(const TokenizerData& data) {
   return json_file("generation_config.json", config);
 }
 
-}  // namespace
+/// What the kinds of tokenizer in a GGUF mean where the file does not say (llama-vocab.cpp).
+void say_defaults(TokenizerData& data) {
+  const auto add = [&](std::string_view role) {
+    if (!data.add(role)) data.set_add(role, true);
+  };
+  if (data.model == "t5") {
+    data.set_special("eos", 1);
+    data.set_special("unknown", 2);
+    add("eos");
+  } else if (data.model == "bert") {
+    data.set_special("bos", data.special("cls").value_or(101));
+    data.set_special("eos", data.special("seperator").value_or(102));
+    data.set_special("unknown", 100);
+    add("bos");
+    add("eos");
+  }
+}
 
-Result<std::vector<TextFile>> tokenizer_to_hf(const TokenizerData& data) {
-  std::vector<TextFile> files;
-  if (data.model == "none") return files;
-  if (data.model == "gpt2") {
-    KL_ASSIGN(TextFile tokenizer, tokenizer_json(data));
-    files.push_back(std::move(tokenizer));
-  } else if (data.model == "llama") {
-    files.push_back({"tokenizer.model", sentencepiece_model(data)});
-  } else {
+/// tokenizer.json or tokenizer.model.
+Result<TextFile> vocabulary_file(const TokenizerData& data) {
+  if (data.model == "llama") return TextFile{"tokenizer.model", sentencepiece_model(data)};
+  if (data.model == "t5") return json_file("tokenizer.json", unigram_to_json(data));
+  if (data.model == "bert") return json_file("tokenizer.json", wordpiece_to_json(data));
+  if (data.model != "gpt2") {
     return error(Code::unsupported, "a tokenizer of kind \"{}\" cannot be written as Hugging Face's files", data.model);
   }
+  KL_ASSIGN(const Json json, byte_level_json(data));
+  return json_file("tokenizer.json", json);
+}
+
+}  // namespace
+
+Result<std::vector<TextFile>> tokenizer_to_hf(TokenizerData data) {
+  std::vector<TextFile> files;
+  if (data.model == "none") return files;
+  say_defaults(data);
+  if (data.model == "bert") mark_continuations(data);
+  KL_ASSIGN(TextFile vocabulary, vocabulary_file(data));
+  files.push_back(std::move(vocabulary));
   KL_ASSIGN(TextFile config, tokenizer_config(data));
   files.push_back(std::move(config));
   KL_ASSIGN(TextFile generation, generation_config(data));

@@ -1,8 +1,8 @@
 #include "server/embedding_request.h"
 
 #include <bit>
-#include <cstring>
 
+#include "formats/base64.h"
 #include "tokenizer/chat_format.h"
 
 namespace kinglet::server {
@@ -62,16 +62,7 @@ std::variant<EmbeddingRequest, ApiError> parse_embedding_request(const Json& bod
 
 std::string base64_of(std::span<const float> values) {
   static_assert(std::endian::native == std::endian::little);
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const auto bytes = std::as_bytes(values);
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j)
-      group = group << 8 | (i + j < bytes.size() ? std::to_integer<uint32_t>(bytes[i + j]) : 0);
-    for (size_t j = 0; j < 4; ++j) out += i + j <= bytes.size() ? kDigits[group >> (18 - 6 * j) & 63] : '=';
-  }
-  return out;
+  return encode_base64({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
 }
 
 std::vector<TokenId> embedding_prompt(const Tokenizer& tokenizer, std::string_view text) {

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "formats/base64.h"
 #include "host/error.h"
 #include "tokenizer/json_access.h"
 
@@ -10,26 +11,6 @@ namespace {
 
 constexpr int kMaxNesting = 16;
 constexpr std::string_view kGpt2Regex = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
-std::optional<std::string> decode_base64(std::string_view text) {
-  std::string bytes;
-  bytes.reserve(text.size() / 4 * 3);
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    if (c == '=' || c == '\n' || c == '\r') continue;
-    const int digit = c >= 'A' && c <= 'Z'   ? c - 'A'
-                      : c >= 'a' && c <= 'z' ? c - 'a' + 26
-                      : c >= '0' && c <= '9' ? c - '0' + 52
-                      : c == '+'             ? 62
-                      : c == '/'             ? 63
-                                             : -1;
-    if (digit < 0) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(digit);
-    if ((count += 6) >= 8) bytes.push_back(static_cast<char>(bits >> (count -= 8) & 0xFF));
-  }
-  return bytes;
-}
 
 Status add_replace(const Json& json, HfSteps& steps) {
   const Json& pattern = json_member(json, "pattern");
@@ -185,6 +166,13 @@ Status add_pretokenizer(const Json& json, HfSteps& steps, int depth) {
 
 Status add_hf_normalizer(const Json& json, HfSteps& steps) { return add_normalizer(json, steps, 0); }
 Status add_hf_pretokenizer(const Json& json, HfSteps& steps) { return add_pretokenizer(json, steps, 0); }
+
+std::string_view hf_model_type(const Json& model) {
+  if (const std::string_view type = json_string(model, "type"); !type.empty()) return type;
+  if (!json_member(model, "merges").is_null()) return "BPE";
+  if (json_member(model, "vocab").is_array()) return "Unigram";
+  return json_member(model, "max_input_chars_per_word").is_null() ? "" : "WordPiece";
+}
 
 bool hf_has_type(const Json& json, std::string_view type) {
   if (json_string(json, "type") == type) return true;

@@ -21,6 +21,10 @@ struct HfSteps {
 Status add_hf_normalizer(const Json& json, HfSteps& steps);
 Status add_hf_pretokenizer(const Json& json, HfSteps& steps);
 
+/// The kind of the "model": "BPE", "Unigram", "WordPiece" (or whatever it says), by its parts where it leaves its type out,
+/// as files before version 0.10 of the library do; empty where they do not tell.
+std::string_view hf_model_type(const Json& model);
+
 /// Whether a step, or one of a sequence of them, is of this type.
 bool hf_has_type(const Json& json, std::string_view type);
 

@@ -167,7 +167,10 @@ void match_specials_by_name(const gguf::File& file, Tokenizer::Impl& impl) {
     const TokenKind kind = impl.vocabulary.kind(id);
     const bool control = kind == TokenKind::control || kind == TokenKind::unknown;
     if (!control && kind != TokenKind::user_defined) continue;
-    const std::string_view text = impl.vocabulary.text(id);
+    std::string_view text = impl.vocabulary.text(id);
+    // Converters to GGUF mark every token of WordPiece but control tokens; what a text holds has no mark.
+    const bool marked = impl.spelling == Spelling::word_mark && kind == TokenKind::user_defined;
+    if (marked && text.starts_with(kSpaceMark)) text.remove_prefix(kSpaceMark.size());
     SpecialToken token{.id = id, .control = control};
     token.strip_right = phi3 && text != "<unk>" && text != "<s>" && text != "<|endoftext|>";
     token.strip_left = mask_strips && text == "<mask>";

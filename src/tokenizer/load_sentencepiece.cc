@@ -72,14 +72,6 @@ class MessageReader {
   std::string_view rest_;
 };
 
-struct Spec {
-  int64_t model_type = 1;  // 1 unigram, 2 BPE, 3 word, 4 char
-  bool byte_fallback = false;
-  int64_t unknown = 0, bos = 1, eos = 2;
-  bool space_as_suffix = false;
-  SentencePieceNormalizerOptions normalizer;
-};
-
 // An int32 is written as a varint of its sign-extended 64 bits.
 int64_t signed_value(const Field& field) { return static_cast<int32_t>(field.value); }
 
@@ -97,7 +89,7 @@ Status read_piece(std::string_view message, Vocabulary& vocabulary) {
   return vocabulary.add(text, score, static_cast<TokenKind>(type));
 }
 
-Status read_trainer(std::string_view message, Spec& spec) {
+Status read_trainer(std::string_view message, SentencePieceSpec& spec) {
   for (MessageReader reader(message); !reader.done();) {
     KL_ASSIGN(const Field field, reader.next());
     switch (field.number) {
@@ -126,7 +118,7 @@ Status read_trainer(std::string_view message, Spec& spec) {
   return ok_status();
 }
 
-Status read_normalizer(std::string_view message, Spec& spec) {
+Status read_normalizer(std::string_view message, SentencePieceSpec& spec) {
   for (MessageReader reader(message); !reader.done();) {
     KL_ASSIGN(const Field field, reader.next());
     switch (field.number) {
@@ -153,7 +145,7 @@ std::optional<TokenId> checked_id(const Vocabulary& vocabulary, int64_t id) {
   return id >= 0 && id < vocabulary.size() ? std::optional(static_cast<TokenId>(id)) : std::nullopt;
 }
 
-Status build(Spec spec, Tokenizer::Impl& impl) {
+Status build(SentencePieceSpec spec, Tokenizer::Impl& impl) {
   if (spec.space_as_suffix) return Status(Code::unsupported, "SentencePiece: spaces as suffixes");
   const TokenId unknown = checked_id(impl.vocabulary, spec.unknown).value_or(-1);
   if (spec.model_type == 1) {
@@ -186,14 +178,21 @@ Status build(Spec spec, Tokenizer::Impl& impl) {
   return ok_status();
 }
 
-Status read_model(std::string_view bytes, Tokenizer::Impl& impl) {
-  Spec spec;
+Result<SentencePieceSpec> read_spec(std::string_view bytes) {
+  SentencePieceSpec spec;
   for (MessageReader reader(bytes); !reader.done();) {
     KL_ASSIGN(const Field field, reader.next());
-    if (!field.is_bytes) continue;
-    if (field.number == 1) KL_TRY(read_piece(field.bytes, impl.vocabulary));
-    if (field.number == 2) KL_TRY(read_trainer(field.bytes, spec));
-    if (field.number == 3) KL_TRY(read_normalizer(field.bytes, spec));
+    if (field.number == 2 && field.is_bytes) KL_TRY(read_trainer(field.bytes, spec));
+    if (field.number == 3 && field.is_bytes) KL_TRY(read_normalizer(field.bytes, spec));
+  }
+  return spec;
+}
+
+Status read_model(std::string_view bytes, Tokenizer::Impl& impl) {
+  KL_ASSIGN(SentencePieceSpec spec, read_spec(bytes));
+  for (MessageReader reader(bytes); !reader.done();) {
+    KL_ASSIGN(const Field field, reader.next());
+    if (field.number == 1 && field.is_bytes) KL_TRY(read_piece(field.bytes, impl.vocabulary));
   }
   if (impl.vocabulary.size() == 0) return Status(Code::corrupt, "no pieces in it");
   impl.spelling = Spelling::space_mark;
@@ -207,6 +206,12 @@ Status read_model(std::string_view bytes, Tokenizer::Impl& impl) {
 }
 
 }  // namespace
+
+Result<SentencePieceSpec> read_sentencepiece_spec(std::string_view model_bytes) {
+  auto spec = read_spec(model_bytes);
+  if (!spec.ok()) return annotate("tokenizer.model", spec.status());
+  return spec;
+}
 
 LoadedTokenizer load_sentencepiece(std::string_view model_bytes) {
   auto impl = std::make_unique<Tokenizer::Impl>();

@@ -118,6 +118,14 @@ TokenId find_or_none(const Vocabulary& vocabulary, const Json& text) {
   return text.is_string() ? vocabulary.find(json_string(text)) : -1;
 }
 
+/// Tokens spelled <0xNN> stand for bytes where the model falls back to them.
+void mark_byte_tokens(Vocabulary& vocabulary) {
+  for (TokenId id = 0; id < vocabulary.size(); ++id) {
+    const bool normal = vocabulary.kind(id) == TokenKind::normal;
+    if (normal && byte_of_token_text(vocabulary.text(id))) vocabulary.set_kind(id, TokenKind::byte);
+  }
+}
+
 Status build_bpe(const Json& model, bool byte_level, Tokenizer::Impl& impl) {
   for (const std::string_view key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (!json_string(model, key).empty()) return error(Code::unsupported, "tokenizer.json: BPE with a {}", key);
@@ -125,12 +133,7 @@ Status build_bpe(const Json& model, bool byte_level, Tokenizer::Impl& impl) {
   const bool byte_fallback = json_bool(model, "byte_fallback", false);
   const TokenId unknown = find_or_none(impl.vocabulary, json_member(model, "unk_token"));
   const bool ignore_merges = json_bool(model, "ignore_merges", false);
-  if (byte_fallback) {
-    for (TokenId id = 0; id < impl.vocabulary.size(); ++id) {
-      const bool normal = impl.vocabulary.kind(id) == TokenKind::normal;
-      if (normal && byte_of_token_text(impl.vocabulary.text(id))) impl.vocabulary.set_kind(id, TokenKind::byte);
-    }
-  }
+  if (byte_fallback) mark_byte_tokens(impl.vocabulary);
   impl.spelling = byte_level ? Spelling::byte_level : Spelling::space_mark;
   impl.spell_pieces();
   KL_ASSIGN(MergeTable merges, read_merges(model, impl.vocabulary));
@@ -154,6 +157,7 @@ Status build_unigram(const Json& model, Tokenizer::Impl& impl) {
   UnigramOptions options;
   options.unknown = static_cast<TokenId>(json_index(json_member(model, "unk_id"), impl.vocabulary.size()));
   options.byte_fallback = json_bool(model, "byte_fallback", false);
+  if (options.byte_fallback) mark_byte_tokens(impl.vocabulary);
   if (options.unknown >= 0 && impl.vocabulary.kind(options.unknown) == TokenKind::normal) {
     impl.vocabulary.set_kind(options.unknown, TokenKind::unknown);
   }
@@ -184,13 +188,7 @@ Status build_wordpiece(const Json& model, Tokenizer::Impl& impl) {
 
 Status build_model(const Json& root, const HfSteps& steps, Tokenizer::Impl& impl) {
   const Json& model = json_member(root, "model");
-  std::string_view type = json_string(model, "type");
-  if (type.empty()) {  // files before version 0.10 of the library leave the type out
-    type = !json_member(model, "merges").is_null()                     ? "BPE"
-           : json_member(model, "vocab").is_array()                    ? "Unigram"
-           : !json_member(model, "max_input_chars_per_word").is_null() ? "WordPiece"
-                                                                       : "";
-  }
+  const std::string_view type = hf_model_type(model);
   if (type == "BPE") {
     return build_bpe(model, steps.byte_level || hf_has_type(json_member(root, "decoder"), "ByteLevel"), impl);
   }
