@@ -25,7 +25,7 @@ struct Words {
   ModelWords model;
   std::vector<std::string> models;
   std::string template_file, api_key_file, tls_certificate, tls_key, cache_memory = "1G", grammar_memory = "64M",
-                                                                     max_body = "8M";
+                                                                     max_body = "8M", speculate = "ngram";
   server::HttpOptions http;
   server::AccessOptions access;
   server::ServiceOptions service;
@@ -89,7 +89,11 @@ Result<server::ServedModel> serve_model(const Words& words, const std::string& w
   }
   KL_ASSIGN(RunnerOptions options, runner_options(words.model, words.common));
   options.outputs = words.scheduler.parallel;
-  options.batch_tokens = std::max(options.batch_tokens, 2 * words.scheduler.parallel);
+  if (words.speculate == "ngram") {
+    options.outputs += SpeculationPace::kMostGuessed;
+    served.drafter = [] { return std::make_unique<NgramDrafter>(); };
+  }
+  options.batch_tokens = std::max(options.batch_tokens, 2 * options.outputs);
   KL_ASSIGN(served.runner, Runner::create(model, options));
   SchedulerOptions scheduler = words.scheduler;
   KL_ASSIGN(scheduler.cache_bytes, parse_bytes(words.cache_memory));
@@ -215,6 +219,9 @@ Action setup_serve(Arguments arguments) {
   add("-p,--parallel", words->scheduler.parallel, "most answers under way at once").range(1, 256);
   add("--queue", words->scheduler.queue, "most requests that wait beyond those").range(1, 1 << 20);
   add("--chunk", words->scheduler.chunk, "most tokens of prompts beside answers under way").range(1, 1 << 20);
+  add("--speculate", words->speculate,
+      "guess tokens and check several at once, the same answers sooner, where few clients share the machine")
+      .one_of({"ngram", "off"});
   add("--cache-memory", words->cache_memory, "keep ended conversations while keys and values take less than this");
   add("--grammar-memory", words->grammar_memory, "keep compiled schemas and tools while they take less than this");
   add("--max-body", words->max_body, "largest body of a request");

@@ -26,8 +26,8 @@ struct GenerateOptions {
   StreamStart start = StreamStart::new_text;
   std::shared_ptr<const Constraint> constraint;  ///< what the answer has to match; null: anything
   std::vector<TokenId> visible;  ///< control tokens whose text is part of the answer's (the markers of tool calls)
-  /// Makes the one who guesses the next tokens (engine/speculator.h); none: nothing is guessed. The answer is the same
-  /// either way, and the runner's `outputs` limit how much can be guessed at once. Only generate() asks for it.
+  /// Makes the one who guesses the next tokens (engine/speculation.h); none: nothing is guessed. The answer is the same
+  /// either way, and the runner's `outputs` limit how much can be guessed at once.
   std::function<std::unique_ptr<Drafter>()> drafter;
 };
 

@@ -37,10 +37,18 @@ struct Scheduler::Sequence {
   int64_t waited = 0;            ///< steps without a place in the batch
   std::set<int64_t> forks_at{};  ///< lengths at which the prefix cache gets a fork
   Clock::time_point last_token{};
+  std::unique_ptr<Drafter> drafter{};  ///< null: nothing is guessed
+  GuessRecord record{};
+  int trust = Drafter::kNoIdea;
+  std::vector<TokenId> ahead{};  ///< of the next batch: the last token, and guesses of what follows it; or nothing
+  int64_t came = 0;              ///< of those guesses
 
   int64_t length() const { return static_cast<int64_t>(tokens.size()); }
   int64_t pending() const { return length() - kv.length(); }
   std::span<const TokenId> held() const { return std::span(tokens).first(static_cast<size_t>(kv.length())); }
+  int64_t guesses() const { return ahead.empty() ? 0 : static_cast<int64_t>(ahead.size()) - 1; }
+  /// One token lacks keys and values, and what follows it is chosen next.
+  bool answers() const { return stream.tokens() > 0 && pending() == 1; }
   /// What of it another sequence's keys and values can serve for: the last token is evaluated for its logits.
   std::span<const TokenId> prefix() const { return std::span(tokens).first(tokens.size() - 1); }
 };
@@ -49,11 +57,21 @@ struct Scheduler::Planned {
   Sequence* sequence;
   int64_t count;
   int64_t end() const { return sequence->kv.length() + count; }
+  BatchPart part() const {
+    Sequence& s = *sequence;
+    if (!s.ahead.empty()) return {&s.kv, s.ahead, Outputs::all, s.kind.long_rope, s.kind.adapter};
+    const auto tokens =
+        std::span<const TokenId>(s.tokens).subspan(static_cast<size_t>(s.kv.length()), static_cast<size_t>(count));
+    const Outputs outputs = end() == s.length() ? Outputs::last : Outputs::none;
+    return {&s.kv, tokens, outputs, s.kind.long_rope, s.kind.adapter};
+  }
 };
 
 struct Scheduler::Choosing {
   Sequence* sequence;
-  int64_t row;  ///< of the logits
+  int64_t row;       ///< of the logits
+  size_t guess = 1;  ///< place in `ahead` of what was guessed for this token
+  bool came_true = false;
   AnswerToken token{};
   Status status{};
 };
@@ -237,8 +255,10 @@ void Scheduler::start(std::shared_ptr<Job> job) {
   std::vector<TokenId> tokens = job->request.prompt;
   const auto prompt = static_cast<int64_t>(tokens.size());
   const KvKind kind{.adapter = job->request.adapter};
+  auto drafter = job->request.options.drafter ? job->request.options.drafter() : nullptr;
   running_.push_back(std::unique_ptr<Sequence>(
       new Sequence{std::move(job), 0, choices, std::move(tokens), runner_.new_sequence(), *std::move(stream), kind}));
+  running_.back()->drafter = std::move(drafter);
   if (windows_) running_.back()->forks_at.insert(prompt);  // the same prompt again, and the conversation's next turn
 }
 
@@ -295,11 +315,13 @@ void Scheduler::plan() {
     const bool long_rope = s->length() > runner_.model().original_context();
     if (long_rope != s->kind.long_rope) s->kv.clear();
     s->kind.long_rope = long_rope;
+    s->ahead.clear();
   }
   for (const auto& s : running_) {
-    if (!s->parked && s->stream.tokens() > 0 && s->pending() == 1) add_part(*s, 1);
+    if (!s->parked && s->answers()) add_part(*s, 1);
   }
   plan_prompts();
+  plan_guesses();
   // One product for all rows of an adapter.
   std::ranges::stable_sort(batch_, {}, [](const Planned& p) { return p.sequence->kind.adapter; });
 }
@@ -324,6 +346,43 @@ void Scheduler::plan_prompts() {
     add_part(*s, count);
     room -= count;
   }
+}
+
+// Beside the stretch of a prompt nothing is guessed: what such a batch takes says nothing about guesses.
+void Scheduler::plan_guesses() {
+  if (!std::ranges::all_of(batch_, [](const Planned& p) { return p.sequence->answers(); })) return;
+  std::vector<Sequence*> able;
+  for (const Planned& p : batch_) {
+    Sequence& s = *p.sequence;
+    s.trust = s.drafter == nullptr || guess_room(s) <= 0 ? Drafter::kNoIdea : s.drafter->look(s.tokens);
+    if (s.trust != Drafter::kNoIdea) able.push_back(&s);
+  }
+  if (able.empty()) return;
+  std::ranges::stable_sort(able, std::greater(), [](const Sequence* s) { return s->record.rate(s->trust); });
+  GuessPlace place{.answers = std::ssize(batch_), .tokens = std::ssize(batch_)};
+  const int64_t most = std::min(runner_.plan().options.max_outputs, runner_.batch_tokens());
+  for (Sequence* s : able) {
+    place.room = std::min(guess_room(*s), most - place.tokens);
+    const int64_t count = guesses_worth(times_, s->record.rate(s->trust), place);
+    if (count == 0) s->record.untried(s->trust);
+    const auto guess = count > 0 ? s->drafter->guess(count) : std::span<const TokenId>();
+    // Nobody gives up memory for a guess.
+    if (!guess.ok() || guess->empty() || !s->kv.prepare(1 + std::ssize(*guess)).ok()) continue;
+    s->ahead.assign(1, s->tokens.back());
+    s->ahead.insert(s->ahead.end(), guess->begin(), guess->end());
+    s->came = 0;
+    place.tokens += s->guesses();
+  }
+  if (place.tokens == place.answers) times_.untried(place.tokens);
+}
+
+// As Session::guess_room, and the last token of an answer is not evaluated.
+int64_t Scheduler::guess_room(const Sequence& s) const {
+  const int64_t original = runner_.model().original_context(), most = s.job->request.options.max_tokens;
+  int64_t room = std::min(KvSequence::kTakeBack - 1, runner_.context() - s.length());
+  if (most > 0) room = std::min(room, most - s.stream.tokens() - 1);
+  if (s.length() <= original) room = std::min(room, original - s.length());
+  return room;
 }
 
 void Scheduler::add_part(Sequence& s, int64_t count) {
@@ -408,12 +467,13 @@ bool Scheduler::prefix_is_coming(const Sequence& s) {
 void Scheduler::evaluate(std::span<const Planned> planned) {
   if (planned.empty()) return;
   std::vector<BatchPart> parts;
+  int64_t size = 0;
   for (const Planned& p : planned) {
-    const auto tokens = std::span<const TokenId>(p.sequence->tokens)
-                            .subspan(static_cast<size_t>(p.sequence->kv.length()), static_cast<size_t>(p.count));
-    const Outputs outputs = p.end() == p.sequence->length() ? Outputs::last : Outputs::none;
-    parts.push_back({&p.sequence->kv, tokens, outputs, p.sequence->kind.long_rope, p.sequence->kind.adapter});
+    parts.push_back(p.part());
+    size += std::ssize(parts.back().tokens);
   }
+  const bool answers = std::ranges::all_of(planned, [](const Planned& p) { return p.sequence->answers(); });
+  const auto start = Clock::now();
   const Status status = runner_.run(parts, [&] {
     last_beat_ = Clock::now().time_since_epoch().count();
     return !stopping_ &&
@@ -421,6 +481,7 @@ void Scheduler::evaluate(std::span<const Planned> planned) {
   });
   ++stats_.steps;
   if (status.ok()) {
+    if (answers) times_.took(size, seconds(Clock::now() - start));
     take_results(planned);
   } else if (status.code() != Code::cancelled) {
     if (planned.size() == 1) return fail(*planned[0].sequence, status);
@@ -442,10 +503,28 @@ void Scheduler::take_results(std::span<const Planned> planned) {
     }
     choosing_.push_back({&s, row});
     if (s.stands_for > 1) branch(s, row);
-    ++row;
+    row += 1 + s.guesses();
+    s.job->usage.guessed_tokens += s.guesses();
+    stats_.guessed_tokens += static_cast<uint64_t>(s.guesses());
   }
-  choose();
-  for (Choosing& chosen : choosing_) hand_out(chosen);
+  // One token after the other, for as long as each is the one that was guessed.
+  while (!choosing_.empty()) {
+    choose();
+    for (Choosing& chosen : choosing_) hand_out(chosen);
+    std::erase_if(choosing_, [](const Choosing& c) {
+      return !c.came_true || c.sequence->done || c.sequence->job->ticket->cancelled();
+    });
+    for (Choosing& c : choosing_) c = {c.sequence, c.row + 1, c.guess + 1};
+  }
+  for (const Planned& p : planned) settle(*p.sequence);
+}
+
+// Takes back what was guessed wrongly, or behind the answer's end.
+void Scheduler::settle(Sequence& s) {
+  if (s.ahead.empty()) return;
+  s.record.judge(s.trust, s.guesses(), s.came);
+  if (s.kv.length() >= s.length() && !s.kv.truncate(s.length() - 1).ok()) s.kv.clear();
+  s.ahead.clear();
 }
 
 void Scheduler::hand_out_hidden(Sequence& s, int64_t row) {
@@ -476,6 +555,7 @@ void Scheduler::branch(Sequence& leader, int64_t row) {
     }
     running_.push_back(std::unique_ptr<Sequence>(
         new Sequence{job, choice, 1, leader.tokens, *std::move(fork), *std::move(stream), leader.kind}));
+    if (options.drafter) running_.back()->drafter = options.drafter();
     choosing_.push_back({running_.back().get(), row});
   }
 }
@@ -511,6 +591,12 @@ void Scheduler::hand_out(Choosing& chosen) {
   }
   s.last_token = now;
   s.tokens.push_back(chosen.token.id);
+  chosen.came_true = chosen.guess < s.ahead.size() && s.ahead[chosen.guess] == chosen.token.id;
+  if (chosen.came_true) {
+    ++s.came;
+    ++job.usage.accepted_tokens;
+    ++stats_.accepted_tokens;
+  }
   const int64_t before = s.stream.tokens();
   chosen.token.text = s.stream.push(chosen.token.id);
   stats_.constraint_seconds += s.stream.take_constraint_seconds();
@@ -521,7 +607,7 @@ void Scheduler::hand_out(Choosing& chosen) {
     job.request.sink->on_token(s.choice, std::move(chosen.token));
   }
   if (ended) return finish(s, *ended);
-  if (s.kv.length() == runner_.context()) finish(s, Finish::context);
+  if (s.length() > runner_.context()) finish(s, Finish::context);  // its last token is not evaluated
 }
 
 }  // namespace kinglet

@@ -8,6 +8,9 @@
 // is left to evaluate a token is chosen. Prompts, answers, sequences that gave up their pages to others, and those that grew past
 // the original context of a longrope model all go through that one door.
 //
+// Where a request has a drafter its answer's token brings guesses along, each with its own row of logits, as many as are worth it beside the
+// others of the batch (engine/speculation.h). What the sampler draws decides how many of them count; the rest is rolled back.
+//
 // Order: answers under way always have their token in the batch. Prompts share what room is left, the nearest to its end first,
 // where each step that a prompt waits counts as a stretch evaluated: short ones pass long ones, and none waits for ever. A request
 // comes out of the queue when there is room for its answers, the client with the fewest answers under way first. Prompts that
@@ -29,6 +32,7 @@
 #include "engine/runner.h"
 #include "engine/scheduler_stats.h"
 #include "engine/score.h"
+#include "engine/speculation.h"
 
 namespace kinglet {
 
@@ -48,9 +52,11 @@ struct AnswerToken {
 
 struct RequestUsage {
   int64_t prompt_tokens = 0;
-  int64_t cached_tokens = 0;  ///< of those, taken from the prefix cache
-  int64_t answer_tokens = 0;  ///< of all choices
-  double first_seconds = 0;   ///< from submit() to the first token; 0 where there was none
+  int64_t cached_tokens = 0;    ///< of those, taken from the prefix cache
+  int64_t answer_tokens = 0;    ///< of all choices
+  int64_t guessed_tokens = 0;   ///< evaluated before they were known
+  int64_t accepted_tokens = 0;  ///< of those, how many came true
+  double first_seconds = 0;     ///< from submit() to the first token; 0 where there was none
   double total_seconds = 0;
 };
 
@@ -139,6 +145,8 @@ class Scheduler {
   // what goes into the next batch
   void plan();
   void plan_prompts();
+  void plan_guesses();
+  int64_t guess_room(const Sequence& sequence) const;
   void add_part(Sequence& sequence, int64_t count);
   bool make_room(Sequence& sequence, int64_t count);
   bool preempt_younger(const Sequence& sequence);
@@ -153,6 +161,7 @@ class Scheduler {
   void branch(Sequence& leader, int64_t row);
   void choose();
   void hand_out(Choosing& chosen);
+  void settle(Sequence& sequence);
 
   Runner& runner_;
   const Tokenizer& tokenizer_;
@@ -171,6 +180,7 @@ class Scheduler {
   std::vector<std::unique_ptr<Sequence>> running_;  ///< the oldest first
   std::vector<Planned> batch_;
   std::vector<Choosing> choosing_;
+  BatchTimes times_;  ///< of batches that have answers alone
   SchedulerStats stats_;
   std::thread thread_;
 };

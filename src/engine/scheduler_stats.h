@@ -37,6 +37,8 @@ struct SchedulerStats {
   uint64_t prompt_tokens = 0;          ///< of requests that began to answer
   uint64_t cached_tokens = 0;          ///< of those, not evaluated again
   uint64_t answer_tokens = 0;
+  uint64_t guessed_tokens = 0;    ///< evaluated before they were known
+  uint64_t accepted_tokens = 0;   ///< of those, how many came true
   double constraint_seconds = 0;  ///< of choosing tokens: what following grammars and their masks took
   uint64_t steps = 0;             ///< batches
   uint64_t preemptions = 0;       ///< answers that gave up their pages and were taken up again

@@ -87,27 +87,49 @@ TEST(SpeculationPace, ABusyMomentDoesNotEndIt) {
   EXPECT_LT(off, 300);
 }
 
+// Times that grow by half a step with each token beyond the first: a batch of few costs little, one of many what its tokens cost.
+BatchTimes dear_from_eight() {
+  BatchTimes times;
+  for (int i = 0; i < 40; ++i)
+    for (const auto& [tokens, seconds] :
+         {std::pair(1, 1.0), {2, 1.05}, {4, 1.15}, {8, 1.4}, {16, 2.8}, {32, 5.6}, {64, 11.2}})
+      times.took(tokens, seconds);
+  return times;
+}
+
+TEST(BatchTimes, NeighboursTellOfSizesBetweenThem) {
+  BatchTimes times;
+  EXPECT_EQ(times.seconds(5), 0) << "nothing was measured";
+  times.took(6, 3.0);
+  EXPECT_NEAR(times.seconds(6), 3.0, 1e-9);
+  EXPECT_LT(times.seconds(1), 3.0);
+  EXPECT_GT(times.seconds(16), 3.0);
+  for (int i = 0; i < 200; ++i) times.took(6, 1.0), times.took(12, 2.0);
+  EXPECT_NEAR(times.seconds(6), 1.0, 0.05);
+  EXPECT_NEAR(times.seconds(12), 2.0, 0.1);
+  times.took(1000, 50.0);
+  EXPECT_NEAR(times.seconds(12), 2.0, 0.1) << "none of the small ones";
+}
+
+TEST(GuessesWorth, TheMoreShareABatchTheMoreItTakes) {
+  const BatchTimes times = dear_from_eight();
+  EXPECT_EQ(guesses_worth(times, 0.95, {.answers = 1, .tokens = 1, .room = 15}), 7);
+  EXPECT_GT(guesses_worth(times, 0.95, {.answers = 2, .tokens = 2, .room = 15}), 1);
+  int64_t before = 15;
+  for (const int64_t answers : {1, 2, 4, 6, 8, 16, 32, 100}) {
+    const int64_t now = guesses_worth(times, 0.95, {.answers = answers, .tokens = answers, .room = 15});
+    EXPECT_LE(now, before) << answers;
+    before = now;
+  }
+  // Where each token costs its share of the batch a guess gains its own answer less than all lose.
+  for (const int64_t answers : {8, 16, 32, 100})
+    EXPECT_EQ(guesses_worth(times, 0.99, {.answers = answers, .tokens = answers, .room = 15}), 0) << answers;
+  EXPECT_EQ(guesses_worth(times, 0.01, {.answers = 1, .tokens = 1, .room = 15}), 0) << "never true";
+  EXPECT_LE(guesses_worth(times, 0.95, {.answers = 1, .tokens = 1, .room = 4}), 3) << "room";
+}
+
 class Speculation : public TinyModel {
  protected:
-  // Guesses what the answer will be, every few tokens wrongly.
-  class Oracle final : public Drafter {
-   public:
-    Oracle(Tokens sequence, int wrong_every) : sequence_(std::move(sequence)), wrong_every_(wrong_every) {}
-    std::string_view name() const override { return "oracle"; }
-    int look(std::span<const TokenId> tokens) override { return at_ = tokens.size(), 3; }
-    Result<std::span<const TokenId>> guess(int64_t count) override {
-      guess_.clear();
-      for (size_t i = at_; i < std::min(sequence_.size(), at_ + static_cast<size_t>(count)); ++i)
-        guess_.push_back(++asked_ % wrong_every_ == 0 ? 65 : sequence_[i]);
-      return std::span<const TokenId>(guess_);
-    }
-
-   private:
-    Tokens sequence_, guess_;
-    size_t at_ = 0;
-    int wrong_every_, asked_ = 0;
-  };
-
   Tokens prompt() const { return tokenizer_->encode("A prompt that is longer than the window of a layer"); }
   Generation run(Session& session, const GenerateOptions& options) {
     auto answer = generate(session, *tokenizer_, prompt(), options);

@@ -7,10 +7,30 @@
 #include <memory>
 #include <vector>
 
+#include "engine/drafter.h"
 #include "engine/session.h"
 #include "tokenizer/testing.h"
 
 namespace kinglet {
+
+/// Guesses what follows in `sequence`, every few tokens wrongly.
+class Oracle final : public Drafter {
+ public:
+  Oracle(std::vector<TokenId> sequence, int wrong_every) : sequence_(std::move(sequence)), wrong_every_(wrong_every) {}
+  std::string_view name() const override { return "oracle"; }
+  int look(std::span<const TokenId> tokens) override { return at_ = tokens.size(), 3; }
+  Result<std::span<const TokenId>> guess(int64_t count) override {
+    guess_.clear();
+    for (size_t i = at_; i < std::min(sequence_.size(), at_ + static_cast<size_t>(count)); ++i)
+      guess_.push_back(++asked_ % wrong_every_ == 0 ? 65 : sequence_[i]);
+    return std::span<const TokenId>(guess_);
+  }
+
+ private:
+  std::vector<TokenId> sequence_, guess_;
+  size_t at_ = 0;
+  int wrong_every_, asked_ = 0;
+};
 
 /// SetUp() skips by name where the shared fixtures are absent.
 class TinyModel : public testing::Test {

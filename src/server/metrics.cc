@@ -76,6 +76,10 @@ std::string metrics_text(const std::vector<ModelMetrics>& models, const Ledger& 
   page.each("cached_tokens_total", "counter", "Tokens of prompts that the prefix cache had.",
             [](M m) { return m.stats.cached_tokens; });
   page.each("answer_tokens_total", "counter", "Tokens of answers.", [](M m) { return m.stats.answer_tokens; });
+  page.each("guessed_tokens_total", "counter", "Tokens evaluated before they were known.",
+            [](M m) { return m.stats.guessed_tokens; });
+  page.each("accepted_tokens_total", "counter", "Of those, tokens that came true.",
+            [](M m) { return m.stats.accepted_tokens; });
   page.each("batches_total", "counter", "Batches evaluated.", [](M m) { return m.stats.steps; });
   page.each("preemptions_total", "counter", "Answers that gave up their memory for a while.",
             [](M m) { return m.stats.preemptions; });

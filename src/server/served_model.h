@@ -1,6 +1,7 @@
 // A model that answers requests.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,8 @@ struct ServedModel {
   std::vector<TokenId> visible{};               ///< control tokens among the family's markers
   uint64_t grammar_bytes = uint64_t{64} << 20;  ///< most that compiled grammars may take
   std::unique_ptr<GrammarPool> grammars{};
+  std::function<std::unique_ptr<Drafter>()>
+      drafter{};  ///< makes who guesses an answer's tokens; none: nothing is guessed
 };
 
 /// What a request names.

@@ -155,6 +155,8 @@ RequestDone Service::log_when_done(const Exchange& exchange, const ChosenModel& 
                   {"prompt_tokens", usage.prompt_tokens},
                   {"cached_tokens", usage.cached_tokens},
                   {"answer_tokens", usage.answer_tokens},
+                  {"guessed_tokens", usage.guessed_tokens},
+                  {"accepted_tokens", usage.accepted_tokens},
                   {"first_token_seconds", usage.first_seconds},
                   {"seconds", usage.total_seconds}});
     log_line(entry);
@@ -165,6 +167,7 @@ RequestDone Service::log_when_done(const Exchange& exchange, const ChosenModel& 
 void Service::submit(const std::shared_ptr<Exchange>& exchange, ServedModel& model, Request work,
                      std::shared_ptr<AnswerSink> sink) {
   work.sink = sink;
+  work.options.drafter = model.drafter;
   const auto ticket = model.scheduler->submit(std::move(work));
   if (!ticket.ok()) return sink->on_done(ticket.status(), {});
   exchange->on_gone([ticket = *ticket] { ticket->cancel(); });
