@@ -253,6 +253,66 @@ TEST_F(ServeApi, AFormIsCompiledOnce) {
   EXPECT_NE(metrics.find("kinglet_grammars_found_total{model=\"tiny\"} 4\n"), std::string::npos) << metrics;
 }
 
+// Each copy of the tiny model is a model of its own; memory has room for one of them.
+TEST_F(ServeApi, ModelsTakeTurnsInMemory) {
+  for (const char* name : {"second", "broken"})
+    fs::copy(folder_.file("tiny"), folder_.file(name), fs::copy_options::recursive);
+  ASSERT_TRUE(write_file(fs::path(folder_.file("broken")) / "model.safetensors", "no tensors").ok());
+  start();
+  EXPECT_EQ(post("/v1/chat/completions", chat(5)).status, 200);
+  uint64_t one = 0;
+  for (const char* use : {"weights", "packed weights", "keys and values", "activations"})
+    one += static_cast<uint64_t>(metric("kinglet_memory_bytes{use=\"" + std::string(use) + "\"}"));
+  end(SIGTERM);
+
+  start({folder_.file("second"), folder_.file("broken"), "--memory", std::to_string(one * 3 / 2)});
+  const auto loaded = [&] {
+    std::string out;
+    const Json models = get("/v1/models").json();
+    for (const Json& model : models["data"])
+      if (model["loaded"] == true) out += model["id"].get<std::string>() + " ";
+    return out;
+  };
+  EXPECT_EQ(get("/v1/models").json()["data"].size(), 3u);
+  Json second = chat(5);
+  second["model"] = "second";
+  const Json first = post("/v1/chat/completions", chat(5)).json();
+  EXPECT_NE(loaded().find("tiny"), std::string::npos);
+  EXPECT_EQ(post("/v1/chat/completions", second).json()["choices"], first["choices"]) << "the same weights";
+  EXPECT_EQ(loaded(), "second ");
+  EXPECT_EQ(metric("kinglet_model_unloads_total") >= 1, true);
+  EXPECT_EQ(get("/v1/models/tiny").json()["context_length"], 2000) << "known without loading it";
+  EXPECT_EQ(post("/api/show", {{"model", "tiny:latest"}}).status, 200);
+  EXPECT_EQ(loaded(), "second ");
+  Json broken = chat(5);
+  broken["model"] = "broken";
+  const Reply failed = post("/v1/chat/completions", broken);
+  EXPECT_EQ(failed.status, 500);
+  EXPECT_EQ(failed.json()["error"]["code"], "model_unavailable");
+  EXPECT_EQ(post("/v1/chat/completions", second).status, 200) << "and nobody else has that error";
+  {
+    const Socket client(port_);
+    Json endless = chat(1900);
+    endless["model"] = "second";
+    endless["stream"] = true;
+    client.send_text(request_text("POST", "/v1/chat/completions", endless.dump()));
+    client.read_until("data: ");
+    const Reply busy = post("/v1/chat/completions", chat(5));
+    EXPECT_EQ(busy.status, 503) << busy.body;
+    EXPECT_NE(busy.head.find("Retry-After"), std::string::npos) << busy.head;
+    EXPECT_EQ(busy.json()["error"]["type"], "server_error");
+    EXPECT_EQ(get("/health").status, 200);
+  }
+  // The client is gone: its model answers nobody any more.
+  int status = 503;
+  for (int i = 0; i < 500 && status == 503; ++i) {
+    if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    status = post("/v1/chat/completions", chat(5)).status;
+  }
+  EXPECT_EQ(status, 200);
+  EXPECT_EQ(loaded(), "tiny ");
+}
+
 // Adapters are models of their own to clients; requests for several of them share batches.
 TEST_F(ServeApi, EachRequestChoosesItsAdapter) {
   const fs::path fixtures = fs::path(kFixture).parent_path();

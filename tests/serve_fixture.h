@@ -174,6 +174,12 @@ class Serve : public testing::Test {
   }
   Reply post(const std::string& path, const Json& body) const { return send(request_text("POST", path, body.dump())); }
   Reply get(const std::string& path) const { return send(request_text("GET", path, "")); }
+  /// The value of a line of /metrics; 0 where there is none.
+  double metric(const std::string& line) const {
+    const std::string page = "\n" + get("/metrics").body;
+    const size_t at = page.find("\n" + line + " ");
+    return at == std::string::npos ? 0 : std::strtod(page.c_str() + at + line.size() + 2, nullptr);
+  }
   static Json chat(int64_t max_tokens) {
     return {{"model", "tiny"},
             {"messages", {{{"role", "user"}, {"content", "Hi"}}}},

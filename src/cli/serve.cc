@@ -10,6 +10,7 @@
 #include "cli/template_option.h"
 #include "host/error.h"
 #include "host/file.h"
+#include "hub/resolve.h"
 #include "server/handed_socket.h"
 #include "server/log.h"
 #include "server/service.h"
@@ -78,9 +79,16 @@ Result<std::vector<std::string>> adapter_names(const Words& words) {
   return names;
 }
 
-Result<server::ServedModel> serve_model(const Words& words, const std::string& word, const Model& model) {
-  server::ServedModel served;
+// Loads the model that `word` names, with what answers for it; `more_memory`: as the scheduler's.
+Result<std::unique_ptr<server::ServedModel>> serve_model(const Words& words, const std::string& word, Ledger& ledger,
+                                                         std::function<bool()> more_memory) {
+  auto made = std::make_unique<server::ServedModel>();
+  server::ServedModel& served = *made;
   served.name = served_name(word);
+  ModelWords one = words.model;
+  one.name = word;
+  KL_ASSIGN(served.model, load_model(one, ledger));
+  const Model& model = *served.model;
   KL_ASSIGN(served.adapters, adapter_names(words));
   KL_ASSIGN(served.tokenizer, model.tokenizer());
   KL_ASSIGN(ChatSource source, template_source(words.template_file, model));
@@ -97,9 +105,24 @@ Result<server::ServedModel> serve_model(const Words& words, const std::string& w
   KL_ASSIGN(served.runner, Runner::create(model, options));
   SchedulerOptions scheduler = words.scheduler;
   KL_ASSIGN(scheduler.cache_bytes, parse_bytes(words.cache_memory));
+  scheduler.more_memory = std::move(more_memory);
   KL_ASSIGN(served.scheduler, Scheduler::create(*served.runner, *served.tokenizer, scheduler));
   KL_ASSIGN(served.grammar_bytes, parse_bytes(words.grammar_memory));
-  return served;
+  return made;
+}
+
+// All models that the words name, each loaded once. A word that names nothing, a model that is alone and cannot be loaded: errors; of others
+// that cannot be loaded `failures` tells.
+Status fill(server::ModelShelf& shelf, const Words& words, Ledger& ledger,
+            std::vector<std::pair<std::string, Status>>& failures) {
+  KL_ASSIGN(const std::vector<std::string> adapters, adapter_names(words));
+  for (const std::string& word : words.models) {
+    KL_TRY(hub::resolve_model(word).status());
+    KL_TRY(shelf.add({served_name(word), adapters, [&shelf, &words, &ledger, word] {
+                        return serve_model(words, word, ledger, [&shelf] { return shelf.make_room(); });
+                      }}));
+  }
+  return shelf.load_all(failures);
 }
 
 // Signals that end the server wait to be asked for, in every thread that starts from here on.
@@ -157,24 +180,12 @@ Status run(Words words) {
   KL_ASSIGN(const server::HttpOptions http_words, http_options(words));
   KL_ASSIGN(const uint64_t limit, memory_limit(words.common));
   Ledger ledger(limit);
-  std::vector<std::unique_ptr<Model>> models;
-  for (const std::string& word : words.models) {
-    ModelWords one = words.model;
-    one.name = word;
-    KL_ASSIGN(auto model, load_model(one, ledger));
-    models.push_back(std::move(model));
-  }
   const EndSignals signals;
-  std::vector<server::ServedModel> served;
-  for (size_t i = 0; i < models.size(); ++i) {
-    KL_ASSIGN(server::ServedModel one, serve_model(words, words.models[i], *models[i]));
-    for (const server::ServedModel& other : served) {
-      if (other.name == one.name) return error(Code::invalid_argument, "two models are called {}", one.name);
-    }
-    served.push_back(std::move(one));
-  }
-  const std::string first = served.front().name;
-  server::Service service(std::move(served), std::move(access), ledger, words.service);
+  server::ModelShelf shelf;
+  std::vector<std::pair<std::string, Status>> failures;
+  KL_TRY(fill(shelf, words, ledger, failures));
+  shelf.tell(server::log_line);
+  server::Service service(shelf, std::move(access), ledger, words.service);
   KL_ASSIGN(
       const auto http,
       server::HttpServer::start(
@@ -189,8 +200,10 @@ Status run(Words words) {
   server::log_line({{"event", "listening"},
                     {"url", fmt::format("{}://{}:{}", http_words.tls_certificate.empty() ? "http" : "https",
                                         words.http.host, http->port())},
-                    {"model", first},
+                    {"model", shelf.list().front().name},
                     {"parallel", words.scheduler.parallel}});
+  for (const auto& [model, why] : failures)
+    server::log_line({{"event", "model_failed"}, {"model", model}, {"error", std::string(why.text())}});
   signals.wait();
   drain(words, signals, *http, service);
   return ok_status();
@@ -201,7 +214,10 @@ Status run(Words words) {
 Action setup_serve(Arguments arguments) {
   auto words = std::make_shared<Words>();
   words->model.names_adapters = true;
-  arguments.option("MODEL", words->models, "names from `kinglet list`, GGUF files or Hugging Face directories")
+  arguments
+      .option("MODEL", words->models,
+              "names from `kinglet list`, GGUF files or Hugging Face directories; what --memory has no room for is "
+              "loaded when asked for")
       .required();
   const auto add = [&](const char* flag, auto& value, const char* text) {
     return arguments.option(flag, value, text).show_default();
@@ -244,6 +260,7 @@ Action setup_serve(Arguments arguments) {
       "Examples:\n"
       "  kinglet serve qwen2.5-coder-0.5b\n"
       "  kinglet serve llama-3.2-1b --adapter law=adapters/law --adapter tales=adapters/tales=0.5\n"
+      "  kinglet serve qwen2.5-coder-0.5b gemma-3-270m llama-3.2-1b --memory 2G\n"
       "  kinglet serve model.gguf --host 0.0.0.0 --api-key-file keys.txt --parallel 16 --memory 6G");
   return [words] { return run(*words); };
 }

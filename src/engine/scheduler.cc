@@ -389,14 +389,14 @@ void Scheduler::add_part(Sequence& s, int64_t count) {
   if (make_room(s, count)) batch_.push_back({&s, count});
 }
 
-// Pages for `count` more tokens. Where memory is used up the prefix cache gives way, then the sequences that came later, then
-// this one, which waits; the last one that is left fails.
+// Pages for `count` more tokens. Where memory is used up the prefix cache gives way, then others outside, then the sequences that came
+// later, then this one, which waits; the last one that is left fails.
 bool Scheduler::make_room(Sequence& s, int64_t count) {
   for (;;) {
     const Status status = s.kv.prepare(count);
     if (status.ok()) return true;
     const bool full = status.code() == Code::resource_exhausted;
-    if (full && (cache_.evict() || preempt_younger(s))) continue;
+    if (full && (cache_.evict() || (options_.more_memory && options_.more_memory()) || preempt_younger(s))) continue;
     const bool alone =
         std::ranges::none_of(running_, [&](const auto& o) { return o.get() != &s && !o->parked && !o->done; });
     if (alone || !full) {

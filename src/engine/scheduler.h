@@ -21,6 +21,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -41,6 +42,8 @@ struct SchedulerOptions {
   int64_t queue = 256;   ///< most requests that wait
   int64_t chunk = 192;   ///< most prompt tokens in a batch while answers are under way, so that they do not stall
   uint64_t cache_bytes = uint64_t{1} << 30;  ///< the prefix cache gives way where keys and values take more than this
+  /// Asked on the scheduler's thread when memory is used up and the prefix cache is empty: whether somebody else gave some back.
+  std::function<bool()> more_memory{};
 };
 
 struct AnswerToken {

@@ -52,7 +52,8 @@ class Page {
 
 }  // namespace
 
-std::string metrics_text(const std::vector<ModelMetrics>& models, const Ledger& ledger, int64_t open_requests) {
+std::string metrics_text(const ServerMetrics& metrics, const Ledger& ledger) {
+  const std::vector<ModelMetrics>& models = metrics.models;
   Page page(models);
   using M = const ModelMetrics&;
   page.each("requests_waiting", "gauge", "Requests in the queue.", [](M m) { return m.stats.waiting; });
@@ -106,7 +107,19 @@ std::string metrics_text(const std::vector<ModelMetrics>& models, const Ledger& 
     page.out += fmt::format("kinglet_memory_bytes{{use=\"{}\"}} {}\n", name(use), ledger.used(use));
   }
   page.head("open_requests", "gauge", "Requests without a complete answer.");
-  page.out += fmt::format("kinglet_open_requests {}\n", open_requests);
+  page.out += fmt::format("kinglet_open_requests {}\n", metrics.open_requests);
+  page.head("model_loaded", "gauge",
+            "Whether the model is in memory; what is told of models begins anew with each load.");
+  for (const auto& [model, loaded] : metrics.loaded)
+    page.out += fmt::format("kinglet_model_loaded{{model=\"{}\"}} {}\n", label(model), loaded ? 1 : 0);
+  const auto count = [&](const char* name, const char* help, uint64_t value) {
+    page.head(name, "counter", help);
+    page.out += fmt::format("kinglet_{} {}\n", name, value);
+  };
+  count("model_loads_total", "Models loaded.", metrics.shelf.loads);
+  count("model_unloads_total", "Models unloaded to make room.", metrics.shelf.unloads);
+  count("model_failures_total", "Models that could not be loaded, for want of room or for their files.",
+        metrics.shelf.failures);
   return page.out;
 }
 

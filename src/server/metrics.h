@@ -4,9 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/grammar_pool.h"
-#include "engine/scheduler_stats.h"
 #include "host/ledger.h"
+#include "server/model_shelf.h"
 
 namespace kinglet::server {
 
@@ -17,6 +16,13 @@ struct ModelMetrics {
   GrammarPoolStats grammars;
 };
 
-std::string metrics_text(const std::vector<ModelMetrics>& models, const Ledger& ledger, int64_t open_requests);
+struct ServerMetrics {
+  std::vector<ModelMetrics> models{};                  ///< those in memory
+  std::vector<std::pair<std::string, bool>> loaded{};  ///< all, and whether they are
+  ModelShelf::Counts shelf{};
+  int64_t open_requests = 0;
+};
+
+std::string metrics_text(const ServerMetrics& metrics, const Ledger& ledger);
 
 }  // namespace kinglet::server

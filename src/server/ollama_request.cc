@@ -133,6 +133,12 @@ void move_prompt(RequestFields& fields, Json& chat, OllamaRequest& out) {
 
 }  // namespace
 
+std::string without_tag(std::string name) {
+  constexpr std::string_view kLatest = ":latest";
+  if (name.ends_with(kLatest)) name.erase(name.size() - kLatest.size());
+  return name;
+}
+
 std::string to_ollama_body(const ApiError& error) { return to_text(Json{{"error", error.message}}); }
 
 std::variant<OllamaRequest, ApiError> parse_ollama_request(const Json& body, OllamaKind kind) {

@@ -20,6 +20,9 @@ struct OllamaRequest {
 /// Errors: 400 naming the parameter.
 std::variant<OllamaRequest, ApiError> parse_ollama_request(const Json& body, OllamaKind kind);
 
+/// Without ":latest": model names carry a tag there.
+std::string without_tag(std::string name);
+
 /// {"error": "message"}, as Ollama's clients read it.
 std::string to_ollama_body(const ApiError& error);
 

@@ -13,15 +13,13 @@
 
 namespace kinglet::server {
 
-Service::Service(std::vector<ServedModel> models, Access access, const Ledger& ledger, ServiceOptions options)
-    : models_(std::move(models)),
+Service::Service(ModelShelf& models, Access access, const Ledger& ledger, ServiceOptions options)
+    : models_(models),
       access_(std::move(access)),
       ledger_(ledger),
       options_(options),
       started_(now_seconds()),
-      random_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {
-  for (ServedModel& model : models_) find_family(model);
-}
+      random_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {}
 
 const std::map<std::string_view, Service::Entry>& Service::routes() {
   static const std::map<std::string_view, Entry> kRoutes = {
@@ -33,7 +31,7 @@ const std::map<std::string_view, Service::Entry>& Service::routes() {
       {"/api/chat", {"POST", &Service::ollama_chat}},
       {"/api/generate", {"POST", &Service::ollama_generate}},
       {"/api/tags", {"GET", &Service::ollama_tags}},
-      {"/api/ps", {"GET", &Service::ollama_tags}},
+      {"/api/ps", {"GET", &Service::ollama_ps}},
       {"/api/show", {"POST", &Service::ollama_show}},
       {"/api/embed", {"POST", &Service::ollama_embed}},
       {"/api/embeddings", {"POST", &Service::ollama_embed}},
@@ -71,26 +69,27 @@ std::optional<HttpReply> Service::gate(const HttpRequest& request) const {
 }
 
 void Service::handle(const std::shared_ptr<Exchange>& exchange) {
+  if (!would_load(exchange->request())) return route(exchange);
+  if (!loader_.post([this, exchange] { route(exchange); }))
+    exchange->respond(error_reply(to_api_error(Status(Code::cancelled, ""))));
+}
+
+// Only where some model is out of memory is the body looked at twice.
+bool Service::would_load(const HttpRequest& request) const {
+  if (request.method != "POST" || models_.all_loaded()) return false;
+  const auto body = parse_body(request.body);
+  const Json* object = std::get_if<Json>(&body);
+  if (object == nullptr) return false;
+  const Json name = object->value("model", object->value("name", Json("")));
+  return name.is_string() && models_.would_load(without_tag(name.get<std::string>()));
+}
+
+void Service::route(const std::shared_ptr<Exchange>& exchange) {
   try {
     (this->*route_of(exchange->request().path)->route)(exchange);
   } catch (const std::exception&) {  // the libraries below return their errors; this is memory, or a bug
     exchange->respond(error_reply({500, "the server could not finish this request", "", "internal_error"}));
   }
-}
-
-std::variant<ChosenModel, ApiError> Service::find(const std::string& name) {
-  if (name.empty()) return ChosenModel{&models_.front(), kNone, models_.front().name};
-  for (ServedModel& model : models_) {
-    if (model.name == name) return ChosenModel{&model, kNone, name};
-    for (size_t i = 0; i < model.adapters.size(); ++i) {
-      if (name == full_name(model, static_cast<int32_t>(i))) return ChosenModel{&model, static_cast<int32_t>(i), name};
-    }
-  }
-  return ApiError{404, "no model of that name is served here; see /v1/models", "model", "model_not_found"};
-}
-
-std::string full_name(const ServedModel& model, int32_t adapter) {
-  return adapter == kNone ? model.name : fmt::format("{}:{}", model.name, model.adapters[static_cast<size_t>(adapter)]);
 }
 
 std::string Service::next_id(std::string_view prefix) {
@@ -150,7 +149,7 @@ RequestDone Service::log_when_done(const Exchange& exchange, const ChosenModel& 
                 {"model", chosen.name},
                 {"client", exchange.request().remote}};
   ++running_;
-  return [this, entry](int status, const RequestUsage& usage) mutable {
+  return [this, entry, held = chosen.model](int status, const RequestUsage& usage) mutable {
     entry.update({{"status", status},
                   {"prompt_tokens", usage.prompt_tokens},
                   {"cached_tokens", usage.cached_tokens},
@@ -176,23 +175,28 @@ void Service::submit(const std::shared_ptr<Exchange>& exchange, ServedModel& mod
 // Green only while the models answer: a model that has work and shows no sign of life is not well.
 void Service::health(const std::shared_ptr<Exchange>& exchange) {
   double stalled = 0;
-  for (const ServedModel& model : models_) stalled = std::max(stalled, model.scheduler->stalled_seconds());
+  models_.visit([&](ServedModel& model) { stalled = std::max(stalled, model.scheduler->stalled_seconds()); });
   const bool well = stalled < options_.watchdog_seconds && !draining_;
   const std::string_view status = draining_ ? "draining" : well ? "ok" : "stalled";
   exchange->respond(json_reply({{"status", status}, {"stalled_seconds", stalled}}, well ? 200 : 503));
 }
 
 void Service::metrics(const std::shared_ptr<Exchange>& exchange) {
-  std::vector<ModelMetrics> models;
-  for (const ServedModel& model : models_) {
-    models.push_back(
+  ServerMetrics all;
+  models_.visit([&](ServedModel& model) {
+    all.models.push_back(
         {model.name, model.scheduler->stats(), model.scheduler->stalled_seconds(), model.grammars->stats()});
-  }
-  exchange->respond({200, "text/plain; version=0.0.4", metrics_text(models, ledger_, running_)});
+  });
+  for (const ModelShelf::Listed& model : models_.list())
+    if (model.parent.empty()) all.loaded.emplace_back(model.name, model.loaded);
+  all.shelf = models_.counts();
+  all.open_requests = running_;
+  exchange->respond({200, "text/plain; version=0.0.4", metrics_text(all, ledger_)});
 }
 
 void Service::stop() {
-  for (ServedModel& model : models_) model.scheduler->stop();
+  loader_.stop();
+  models_.stop();
 }
 
 int64_t now_seconds() {

@@ -15,7 +15,8 @@
 #include "server/embedding_batch.h"
 #include "server/http_server.h"
 #include "server/ollama_request.h"
-#include "server/served_model.h"
+#include "server/model_shelf.h"
+#include "server/work_thread.h"
 
 namespace kinglet::server {
 
@@ -28,7 +29,8 @@ int64_t now_seconds();  ///< since 1970
 
 class Service {
  public:
-  Service(std::vector<ServedModel> models, Access access, const Ledger& ledger, ServiceOptions options);
+  /// `models` and `ledger` must outlive it.
+  Service(ModelShelf& models, Access access, const Ledger& ledger, ServiceOptions options);
 
   /// Answers one request. Any thread; nothing that a request says ends the server.
   void handle(const std::shared_ptr<Exchange>& exchange);
@@ -58,7 +60,7 @@ class Service {
   void complete(const std::shared_ptr<Exchange>& exchange, CompletionKind kind);
   void responses(const std::shared_ptr<Exchange>& exchange);
   void embeddings(const std::shared_ptr<Exchange>& exchange);
-  Json model_entry(const ServedModel& model, int32_t adapter) const;
+  Json model_entry(const ModelShelf::Listed& model) const;
   void show_model(const std::shared_ptr<Exchange>& exchange);
   void list_models(const std::shared_ptr<Exchange>& exchange);
   void tokenize(const std::shared_ptr<Exchange>& exchange);
@@ -68,13 +70,16 @@ class Service {
   void ollama_generate(const std::shared_ptr<Exchange>& exchange) { ollama(exchange, OllamaKind::generate); }
   void ollama(const std::shared_ptr<Exchange>& exchange, OllamaKind kind);
   void ollama_tags(const std::shared_ptr<Exchange>& exchange);
+  void ollama_ps(const std::shared_ptr<Exchange>& exchange);
   void ollama_show(const std::shared_ptr<Exchange>& exchange);
   void ollama_embed(const std::shared_ptr<Exchange>& exchange);
   void ollama_version(const std::shared_ptr<Exchange>& exchange);
   void health(const std::shared_ptr<Exchange>& exchange);
   void metrics(const std::shared_ptr<Exchange>& exchange);
 
-  std::variant<ChosenModel, ApiError> find(const std::string& name);
+  std::variant<ChosenModel, ApiError> find(const std::string& name) { return models_.take(name); }
+  bool would_load(const HttpRequest& request) const;
+  void route(const std::shared_ptr<Exchange>& exchange);
   std::string next_id(std::string_view prefix);
   /// What of a request the scheduler takes, but for its prompt.
   Request work_of(const Exchange& exchange, const CompletionRequest& request, const ChosenModel& chosen) const;
@@ -88,7 +93,7 @@ class Service {
   void submit(const std::shared_ptr<Exchange>& exchange, ServedModel& model, Request work,
               std::shared_ptr<AnswerSink> sink);
 
-  std::vector<ServedModel> models_;
+  ModelShelf& models_;
   const Access access_;
   const Ledger& ledger_;
   const ServiceOptions options_;
@@ -97,6 +102,7 @@ class Service {
   std::atomic<uint64_t> requests_{0};
   std::atomic<int64_t> running_{0};
   std::atomic<bool> draining_{false};
+  WorkThread loader_;  ///< of requests whose model has to be loaded first: others do not wait for it
 };
 
 }  // namespace kinglet::server

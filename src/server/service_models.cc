@@ -5,30 +5,27 @@
 
 namespace kinglet::server {
 
-Json Service::model_entry(const ServedModel& model, int32_t adapter) const {
-  Json entry = {{"id", full_name(model, adapter)},
+Json Service::model_entry(const ModelShelf::Listed& model) const {
+  Json entry = {{"id", model.name},
                 {"object", "model"},
                 {"created", started_},
                 {"owned_by", "kinglet"},
-                {"context_length", model.runner->context()}};
-  if (adapter != kNone) entry["parent"] = model.name;
+                {"loaded", model.loaded}};
+  if (model.facts.context > 0) entry["context_length"] = model.facts.context;
+  if (!model.parent.empty()) entry["parent"] = model.parent;
   return entry;
 }
 
 void Service::list_models(const std::shared_ptr<Exchange>& exchange) {
   Json data = Json::array();
-  for (const ServedModel& model : models_) {
-    data.push_back(model_entry(model, kNone));
-    for (int32_t i = 0; i < std::ssize(model.adapters); ++i) data.push_back(model_entry(model, i));
-  }
+  for (const ModelShelf::Listed& model : models_.list()) data.push_back(model_entry(model));
   exchange->respond(json_reply({{"object", "list"}, {"data", data}}));
 }
 
 void Service::show_model(const std::shared_ptr<Exchange>& exchange) {
-  auto found = find(exchange->request().path.substr(kModelPath.size()));
-  if (value_or_refuse(found, *exchange) == nullptr) return;
-  const ChosenModel& chosen = std::get<ChosenModel>(found);
-  exchange->respond(json_reply(model_entry(*chosen.model, chosen.adapter)));
+  auto found = models_.look_up(exchange->request().path.substr(kModelPath.size()));
+  const ModelShelf::Listed* const model = value_or_refuse(found, *exchange);
+  if (model != nullptr) exchange->respond(json_reply(model_entry(*model)));
 }
 
 void Service::tokenize(const std::shared_ptr<Exchange>& exchange) {

@@ -27,44 +27,27 @@ T* value_or_ollama_error(std::variant<T, ApiError>& result, Exchange& exchange) 
   return nullptr;
 }
 
-// Model names carry a tag there.
-std::string without_tag(std::string name) {
-  constexpr std::string_view kLatest = ":latest";
-  if (name.ends_with(kLatest)) name.erase(name.size() - kLatest.size());
-  return name;
-}
-
-int64_t parameters_of(const Model& model) {
-  int64_t count = 0;
-  for (const ParamShape& param : model.program().shapes) count += param.shape.count().value_or(0);
-  return count;
-}
-
 std::string short_count(int64_t count) {
   return count >= 1'000'000'000 ? fmt::format("{:.1f}B", static_cast<double>(count) / 1e9)
                                 : fmt::format("{:.0f}M", static_cast<double>(count) / 1e6);
 }
 
-Json details_of(const ServedModel& served) {
-  const Model& model = served.runner->model();
-  const bool gguf = model.checkpoint().kind() == Checkpoint::Kind::gguf;
-  const std::string family(model.spec().architecture->name);
+Json details_of(const ModelFacts& facts) {
   return {{"parent_model", ""},
-          {"format", gguf ? "gguf" : "safetensors"},
-          {"family", family},
-          {"families", Json::array({family})},
-          {"parameter_size", short_count(parameters_of(model))},
+          {"format", facts.gguf ? "gguf" : "safetensors"},
+          {"family", facts.family},
+          {"families", Json::array({facts.family})},
+          {"parameter_size", short_count(facts.parameters)},
           {"quantization_level", ""}};
 }
 
-Json entry_of(const ServedModel& served, int32_t adapter) {
-  const std::string name = full_name(served, adapter);
-  return {{"name", name},
-          {"model", name},
+Json entry_of(const ModelShelf::Listed& model) {
+  return {{"name", model.name},
+          {"model", model.name},
           {"modified_at", timestamp()},
-          {"size", served.runner->model().checkpoint().weight_bytes()},
+          {"size", model.facts.weight_bytes},
           {"digest", ""},
-          {"details", details_of(served)}};
+          {"details", details_of(model.facts)}};
 }
 
 }  // namespace
@@ -107,10 +90,14 @@ void Service::ollama(const std::shared_ptr<Exchange>& exchange, OllamaKind kind)
 
 void Service::ollama_tags(const std::shared_ptr<Exchange>& exchange) {
   Json models = Json::array();
-  for (const ServedModel& model : models_) {
-    models.push_back(entry_of(model, kNone));
-    for (int32_t i = 0; i < std::ssize(model.adapters); ++i) models.push_back(entry_of(model, i));
-  }
+  for (const ModelShelf::Listed& model : models_.list()) models.push_back(entry_of(model));
+  exchange->respond(json_reply({{"models", std::move(models)}}));
+}
+
+void Service::ollama_ps(const std::shared_ptr<Exchange>& exchange) {
+  Json models = Json::array();
+  for (const ModelShelf::Listed& model : models_.list())
+    if (model.loaded) models.push_back(entry_of(model));
   exchange->respond(json_reply({{"models", std::move(models)}}));
 }
 
@@ -121,23 +108,21 @@ void Service::ollama_show(const std::shared_ptr<Exchange>& exchange) {
   const std::string name = fields.text("model", fields.text("name"));
   fields.accept({"verbose"});
   if (const auto wrong = fields.finish()) return exchange->respond(ollama_error(*wrong));
-  auto found = find(without_tag(name));
+  auto found = models_.look_up(without_tag(name));
   if (value_or_ollama_error(found, *exchange) == nullptr) return;
-  const ServedModel& served = *std::get<ChosenModel>(found).model;
-  const Hyper& hyper = served.runner->model().hyper();
-  const std::string family(served.runner->model().spec().architecture->name);
+  const ModelFacts& facts = std::get<ModelShelf::Listed>(found).facts;
   Json capabilities = {"completion"};
-  if (served.chat) capabilities.push_back("tools");
+  if (facts.chat_template) capabilities.push_back("tools");
   exchange->respond(json_reply({{"modelfile", ""},
                                 {"parameters", ""},
-                                {"template", served.chat ? served.chat->source().text : ""},
-                                {"details", details_of(served)},
+                                {"template", facts.chat_template.value_or("")},
+                                {"details", details_of(facts)},
                                 {"model_info",
-                                 {{"general.architecture", family},
-                                  {"general.parameter_count", parameters_of(served.runner->model())},
-                                  {family + ".context_length", served.runner->context()},
-                                  {family + ".embedding_length", hyper.C},
-                                  {family + ".block_count", hyper.L}}},
+                                 {{"general.architecture", facts.family},
+                                  {"general.parameter_count", facts.parameters},
+                                  {facts.family + ".context_length", facts.context},
+                                  {facts.family + ".embedding_length", facts.width},
+                                  {facts.family + ".block_count", facts.layers}}},
                                 {"capabilities", std::move(capabilities)}}));
 }
 
