@@ -72,7 +72,7 @@ struct TextFile {
   std::string content;
 };
 /// tokenizer.json or tokenizer.model, tokenizer_config.json, generation_config.json; nothing for "none".
-/// Errors: unsupported (a tokenizer that those files cannot carry).
+/// Errors: unsupported (a tokenizer that those files cannot carry), corrupt (no tokens).
 Result<std::vector<TextFile>> tokenizer_to_hf(TokenizerData data);
 
 }  // namespace kinglet::convert

@@ -17,22 +17,6 @@
 namespace kinglet::convert {
 namespace {
 
-struct Role {
-  std::string_view hf, gguf;
-};
-constexpr Role kRoles[] = {{"bos", "bos"},     {"eos", "eos"}, {"unk", "unknown"}, {"sep", "seperator"},
-                           {"pad", "padding"}, {"cls", "cls"}, {"mask", "mask"}};
-
-Status add_tokens_of_config(TokenizerData& data, const Json& config) {
-  const Json& decoder = json_member(config, "added_tokens_decoder");
-  if (!decoder.is_object()) return ok_status();
-  for (const auto& [key, t] : decoder.items()) {
-    const Json id = Json::accept(key) ? Json::parse(key, nullptr, false) : Json();
-    KL_TRY(add_token(data, id, json_string(t, "content"), json_bool(t, "special", false)));
-  }
-  return ok_status();
-}
-
 // -- BPE in tokenizer.json --
 
 /// A GGUF parts a merge at its space: a space inside one is written as byte-level BPE writes that byte.

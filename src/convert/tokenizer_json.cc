@@ -27,8 +27,24 @@ std::string with_spaces(std::string_view text) {
   return out;
 }
 
+/// Some ids may have no token; far more of them than of the others is a hostile file.
+int64_t most_ids(size_t tokens) { return std::min(kMaxTokenId, 2 * static_cast<int64_t>(tokens) + 65536); }
+
 void ensure(TokenizerData& data, int64_t id) {
   if (static_cast<size_t>(id) >= data.tokens.size()) fit_vocabulary(data, id + 1);
+}
+
+Status add_token(TokenizerData& data, const Json& id, const Json& token, int64_t limit) {
+  const std::string_view text = json_string(token, "content");
+  const int64_t index = json_index(id, limit);
+  if (index < 0) return error(Code::corrupt, "the added token \"{}\" has no usable id", text.substr(0, 60));
+  ensure(data, index);
+  const auto i = static_cast<size_t>(index);
+  const bool control = json_bool(token, "special", false) || looks_special(text);
+  data.tokens[i] = control ? std::string(text) : with_spaces(text);
+  data.types[i] = static_cast<int32_t>(control ? TokenType::control : TokenType::user_defined);
+  if (!data.scores.empty()) data.scores[i] = kAddedScore;
+  return ok_status();
 }
 
 /// Puts a member behind the others: the object's own insert looks through all of them first.
@@ -42,7 +58,7 @@ void append_member(Json& object, std::string key, Json value) {
 Status read_vocab(const Json& model, TokenizerData& data) {
   const Json& vocab = json_member(model, "vocab");
   if (!vocab.is_object()) return Status(Code::corrupt, "tokenizer.json: model.vocab is no object");
-  const int64_t limit = std::min(kMaxTokenId, 2 * static_cast<int64_t>(vocab.size()) + 65536);
+  const int64_t limit = most_ids(vocab.size());
   for (const auto& [text, id] : vocab.items()) {
     const int64_t index = json_index(id, limit);
     if (index < 0) return error(Code::corrupt, "tokenizer.json: the token \"{}\" has no usable id", text.substr(0, 60));
@@ -53,21 +69,20 @@ Status read_vocab(const Json& model, TokenizerData& data) {
   return ok_status();
 }
 
-Status add_token(TokenizerData& data, const Json& id, std::string_view text, bool special) {
-  const int64_t index = json_index(id, kMaxTokenId);
-  if (index < 0) return error(Code::corrupt, "the added token \"{}\" has no usable id", text.substr(0, 60));
-  ensure(data, index);
-  const auto i = static_cast<size_t>(index);
-  const bool control = special || looks_special(text);
-  data.tokens[i] = control ? std::string(text) : with_spaces(text);
-  data.types[i] = static_cast<int32_t>(control ? TokenType::control : TokenType::user_defined);
-  if (!data.scores.empty()) data.scores[i] = kAddedScore;
+Status add_tokens_of_json(TokenizerData& data, const Json& tokenizer) {
+  const Json& added = json_member(tokenizer, "added_tokens");
+  const int64_t limit = most_ids(data.tokens.size() + added.size());
+  for (const Json& t : added) KL_TRY(add_token(data, json_member(t, "id"), t, limit));
   return ok_status();
 }
 
-Status add_tokens_of_json(TokenizerData& data, const Json& tokenizer) {
-  for (const Json& t : json_member(tokenizer, "added_tokens")) {
-    KL_TRY(add_token(data, json_member(t, "id"), json_string(t, "content"), json_bool(t, "special", false)));
+Status add_tokens_of_config(TokenizerData& data, const Json& config) {
+  const Json& decoder = json_member(config, "added_tokens_decoder");
+  if (!decoder.is_object()) return ok_status();
+  const int64_t limit = most_ids(data.tokens.size() + decoder.size());
+  for (const auto& [key, t] : decoder.items()) {
+    const Json id = Json::accept(key) ? Json::parse(key, nullptr, false) : Json();
+    KL_TRY(add_token(data, id, t, limit));
   }
   return ok_status();
 }

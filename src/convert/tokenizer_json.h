@@ -9,15 +9,22 @@ namespace kinglet::convert {
 /// Ids of tokens lie below it.
 constexpr int64_t kMaxTokenId = int64_t{1} << 24;
 
+/// The roles of tokens as tokenizer_config.json ("bos_token") and as GGUF ("tokenizer.ggml.bos_token_id") call them.
+struct Role {
+  std::string_view hf, gguf;
+};
+inline constexpr Role kRoles[] = {{"bos", "bos"},     {"eos", "eos"}, {"unk", "unknown"}, {"sep", "seperator"},
+                                  {"pad", "padding"}, {"cls", "cls"}, {"mask", "mask"}};
+
 // -- reading --
 
 /// "vocab" as an object from text to id; the tokens are normal ones. Errors: corrupt.
 Status read_vocab(const Json& model, TokenizerData& data);
 
-/// A token that a file adds to the vocabulary, or says more of. Errors: corrupt (no usable id).
-Status add_token(TokenizerData& data, const Json& id, std::string_view text, bool special);
-/// "added_tokens". Errors: as add_token.
+/// Tokens that a file adds to the vocabulary, or says more of: "added_tokens" of tokenizer.json and "added_tokens_decoder" of
+/// tokenizer_config.json. Errors: corrupt (no usable id; far more ids without a token than with one).
 Status add_tokens_of_json(TokenizerData& data, const Json& tokenizer);
+Status add_tokens_of_config(TokenizerData& data, const Json& config);
 
 // -- writing --
 

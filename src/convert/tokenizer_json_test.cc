@@ -121,6 +121,9 @@ TEST(WordPieceJson, RefusesWhatAGgufCannotSay) {
   hf = directory_of(kWordPiece, kWordPieceConfig);
   hf.tokenizer["model"]["continuing_subword_prefix"] = "@@";
   EXPECT_EQ(tokenizer_from_hf(hf, 15).status().code(), Code::unsupported);
+  hf.tokenizer["model"].erase("continuing_subword_prefix");
+  hf.tokenizer["added_tokens"][5]["id"] = (1 << 24) - 1;  // 16 million ids without a token
+  EXPECT_EQ(tokenizer_from_hf(hf, 15).status().code(), Code::corrupt);
   hf.tokenizer["model"] = {{"type", "WordPiece"}};
   EXPECT_EQ(tokenizer_from_hf(hf, 15).status().code(), Code::corrupt);
 }
@@ -194,6 +197,7 @@ TEST(UnigramJson, SpellsAlikeThereAndBack) {
 
 TEST(UnigramJson, RefusesWhatAGgufCannotSay) {
   for (const char* step : {R"({"type": "Lowercase"})", R"({"type": "Strip"})",
+                           R"({"type": "Strip", "strip_left": false, "strip_right": true})",
                            R"({"type": "Replace", "pattern": {"String": "a"}, "content": "b"})"}) {
     HfDirectory hf = directory_of(kUnigram, kUnigramConfig);
     hf.tokenizer["normalizer"] = parse_json(step).value();
@@ -209,6 +213,17 @@ TEST(UnigramJson, RefusesWhatAGgufCannotSay) {
   EXPECT_EQ(tokenizer_from_hf(hf, 14).status().code(), Code::corrupt);
   hf.tokenizer["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "*"}};
   EXPECT_EQ(tokenizer_from_hf(hf, 14).status().code(), Code::corrupt);
+}
+
+TEST(TokenizerJson, ATokenizerWithoutTokensIsRefused) {
+  for (const char* model : {"gpt2", "llama", "t5", "bert"}) {
+    TokenizerData data;
+    data.model = model;
+    data.pre = "gpt-2";
+    data.set_special("bos", 7);
+    data.set_add("bos", true);
+    EXPECT_EQ(tokenizer_to_hf(data).status().code(), Code::corrupt) << model;
+  }
 }
 
 TEST(TokenizerJson, FixturesSpellAlikeThereAndBack) {

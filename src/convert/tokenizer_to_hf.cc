@@ -14,12 +14,6 @@
 namespace kinglet::convert {
 namespace {
 
-struct Role {
-  std::string_view gguf, hf;
-};
-constexpr Role kRoles[] = {{"bos", "bos"},       {"eos", "eos"}, {"unknown", "unk"}, {"padding", "pad"},
-                           {"seperator", "sep"}, {"cls", "cls"}, {"mask", "mask"}};
-
 /// JSON text; bytes that are no UTF-8 (which no tokenizer.json can hold) are an error rather than replaced.
 Result<TextFile> json_file(std::string name, const Json& json) {
   std::string text = json.dump(2, ' ', false, Json::error_handler_t::ignore);
@@ -217,6 +211,7 @@ Result<TextFile> vocabulary_file(const TokenizerData& data) {
 Result<std::vector<TextFile>> tokenizer_to_hf(TokenizerData data) {
   std::vector<TextFile> files;
   if (data.model == "none") return files;
+  if (data.tokens.empty()) return Status(Code::corrupt, "a tokenizer without tokens");
   say_defaults(data);
   if (data.model == "bert") mark_continuations(data);
   KL_ASSIGN(TextFile vocabulary, vocabulary_file(data));

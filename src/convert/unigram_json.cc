@@ -21,28 +21,33 @@ Status cannot(std::string_view what, std::string_view type) {
                type);
 }
 
-Status read_normalizer(const Json& step, TokenizerData& data) {
+/// `trims` is set where spaces at the end go.
+Status read_normalizer(const Json& step, TokenizerData& data, bool& trims) {
   if (step.is_null()) return ok_status();
   const std::string_view type = json_string(step, "type"), pattern = json_string(json_member(step, "pattern"), "Regex");
   if (type == "Precompiled" && data.charsmap.empty()) {
     auto charsmap = decode_base64(json_string(step, "precompiled_charsmap"));
     if (!charsmap) return Status(Code::corrupt, "tokenizer.json: precompiled_charsmap is not base64");
     data.charsmap = *std::move(charsmap);
-    return ok_status();
-  }
-  if (type == "Replace" && pattern == kSpaceRuns) {
+  } else if (type == "Replace" && pattern == kSpaceRuns) {
     data.remove_extra_whitespaces = true;
-    return ok_status();
+  } else if ((type == "Replace" && pattern == kSpacesAtEnd) ||
+             (type == "Strip" && !json_bool(step, "strip_left", true))) {
+    trims = true;
+  } else {
+    return cannot("normalizer", type);
   }
-  const bool trims =
-      (type == "Replace" && pattern == kSpacesAtEnd) || (type == "Strip" && !json_bool(step, "strip_left", true));
-  return trims ? ok_status() : cannot("normalizer", type);
+  return ok_status();
 }
 
 Status read_normalizers(const Json& step, TokenizerData& data) {
-  if (json_string(step, "type") != "Sequence") return read_normalizer(step, data);
-  for (const Json& inner : json_member(step, "normalizers")) KL_TRY(read_normalizer(inner, data));
-  return ok_status();
+  bool trims = false;
+  if (json_string(step, "type") != "Sequence") {
+    KL_TRY(read_normalizer(step, data, trims));
+  } else {
+    for (const Json& inner : json_member(step, "normalizers")) KL_TRY(read_normalizer(inner, data, trims));
+  }
+  return trims && data.remove_extra_whitespaces != true ? cannot("normalizer", "Strip alone") : ok_status();
 }
 
 Status read_pretokenizer(const Json& step, TokenizerData& data) {
