@@ -98,6 +98,12 @@ TEST_F(BadInput, IdsOutsideTheVocabulary) {
 
 // -- GGUF --
 
+TEST_F(BadInput, WordsThatExcludeEachOther) {
+  const Outcome o = run({"perplexity", gguf({}), folder_.file("text"), "--all-tokens", "--chunks", "2"});
+  expect_one_line(o);
+  EXPECT_NE(o.err.find("--chunks"), std::string::npos) << o.err;
+}
+
 TEST_F(BadInput, GgufMetadata) {
   const auto u32 = [](uint32_t v) { return gguf::Value(v); };
   const std::pair<const char*, gguf::Value> cases[] = {

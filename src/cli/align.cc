@@ -29,7 +29,7 @@ Json figures_of(const train::PreferenceScore& score) {
       {"loss", score.loss}, {"accuracy", score.accuracy}, {"margin", score.margin}, {"comparisons", score.comparisons}};
 }
 
-/// Of the model, of how its weights are held and of the kernels: they round alike.
+/// Of the model, of how its weights are held and multiplied and of the kernels: they round alike.
 Result<train::ReferenceCache> reference_cache(const TuningRun& tuning, const TuningWords& words,
                                               const train::PreferenceOptions& options) {
   const auto home = hub::home_directory();
@@ -37,7 +37,8 @@ Result<train::ReferenceCache> reference_cache(const TuningRun& tuning, const Tun
   KL_ASSIGN(const ModelSpec bare, read_model_spec(*tuning.checkpoint));  // without the adapter, whatever its rank
   KL_ASSIGN(const std::string model, train::model_key(*tuning.checkpoint, bare));
   return train::ReferenceCache((*home / "references").string(),
-                               fmt::format("{} {} {} {}", model, words.base, words.base_type, find_kernels("")->name));
+                               fmt::format("{} {} {} {} {}", model, words.base, words.base_type, words.training.compute,
+                                           find_kernels("")->name));
 }
 
 Status align(const Arguments& arguments, const Words& words) {

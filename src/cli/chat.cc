@@ -6,8 +6,6 @@
 #include "cli/answer.h"
 #include "cli/answer_words.h"
 #include "cli/line_editor.h"
-#include "cli/load_model.h"
-#include "cli/speculate_option.h"
 #include "cli/template_option.h"
 #include "engine/chat_session.h"
 #include "formats/json.h"
@@ -203,22 +201,15 @@ Result<ChatFormat> chat_format(const Words& words, const Model& model, const Tok
 }
 
 Status run(const Words& words) {
-  KL_ASSIGN(GenerateOptions options, generate_options(words.sampling));
-  KL_ASSIGN(const LoadedModel loaded, load_model(words.model, words.common));
-  KL_ASSIGN(const Tokenizer* const tokenizer, loaded.model->tokenizer());
-  KL_TRY(add_constraint(words.sampling, *tokenizer, options));
-  KL_ASSIGN(ChatFormat format, chat_format(words, *loaded.model, *tokenizer));
-  KL_ASSIGN(RunnerOptions runner_words, runner_options(words.model, words.common));
-  runner_words.outputs = speculation_outputs(words.speculate);
-  KL_ASSIGN(const auto runner, Runner::create(*loaded.model, runner_words));
-  KL_ASSIGN(const Speculation speculation, Speculation::create(words.speculate, words.model, loaded, *runner, options));
-  Session session(*runner);
-  ChatSession chat(session, *tokenizer, std::move(format));
+  KL_ASSIGN(const Answerer a, open_answerer(words));
+  KL_ASSIGN(ChatFormat format, chat_format(words, *a.loaded.model, *a.tokenizer));
+  Session session(*a.runner);
+  ChatSession chat(session, *a.tokenizer, std::move(format));
   chat.set_system(words.system);
   if (is_terminal(stdin) && is_terminal(stdout)) {
-    fmt::print("{}, context of {} tokens. /help lists the commands.\n\n", words.model.name, runner->context());
+    fmt::print("{}, context of {} tokens. /help lists the commands.\n\n", words.model.name, a.runner->context());
   }
-  return Chat(words, options, std::move(chat)).run();
+  return Chat(words, a.options, std::move(chat)).run();
 }
 
 }  // namespace

@@ -67,6 +67,9 @@ Result<Perplexity> measure(Runner& runner, std::span<const TokenId> tokens, std:
 }
 
 Status run(const Words& words) {
+  if (words.all_tokens && words.chunks > 0)
+    return Status(Code::invalid_argument,
+                  "--all-tokens scores the whole text: leave --chunks out, or give it less text");
   KL_ASSIGN(const std::string text, read_file(words.file));
   KL_ASSIGN(const LoadedModel loaded, load_model(words.model, words.common));
   KL_ASSIGN(const Tokenizer* tokenizer, loaded.model->tokenizer());

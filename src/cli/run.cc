@@ -5,8 +5,6 @@
 
 #include "cli/answer.h"
 #include "cli/answer_words.h"
-#include "cli/load_model.h"
-#include "cli/speculate_option.h"
 #include "cli/template_option.h"
 #include "formats/json.h"
 #include "host/error.h"
@@ -95,30 +93,23 @@ void print_figures(const Words& words, const Generation& g, const GenerateOption
 }
 
 Status run(const Words& words) {
-  KL_ASSIGN(GenerateOptions options, generate_options(words.sampling));
   KL_ASSIGN(const std::string prompt, read_prompt(words));
-  KL_ASSIGN(const LoadedModel loaded, load_model(words.model, words.common));
-  KL_ASSIGN(const Tokenizer* const tokenizer, loaded.model->tokenizer());
-  KL_TRY(add_constraint(words.sampling, *tokenizer, options));
+  KL_ASSIGN(Answerer a, open_answerer(words));
   bool chat = false;
-  KL_ASSIGN(const std::vector<TokenId> ids, prompt_tokens(words, *loaded.model, *tokenizer, prompt, chat));
+  KL_ASSIGN(const std::vector<TokenId> ids, prompt_tokens(words, *a.loaded.model, *a.tokenizer, prompt, chat));
   if (!chat) {
-    options.start = StreamStart::mid_text;
-    if (options.max_tokens == 0 && options.constraint == nullptr) options.max_tokens = kPlainTokens;
+    a.options.start = StreamStart::mid_text;
+    if (a.options.max_tokens == 0 && a.options.constraint == nullptr) a.options.max_tokens = kPlainTokens;
   }
-  KL_ASSIGN(RunnerOptions runner_words, runner_options(words.model, words.common));
-  runner_words.outputs = speculation_outputs(words.speculate);
-  KL_ASSIGN(const auto runner, Runner::create(*loaded.model, runner_words));
-  KL_ASSIGN(const Speculation speculation, Speculation::create(words.speculate, words.model, loaded, *runner, options));
-  Session session(*runner);
+  Session session(*a.runner);
 
   const InterruptScope interrupts;
   AnswerPrinter printer(!words.common.json, !words.quiet);
-  const auto answer = generate(session, *tokenizer, ids, options, printer.callbacks());
+  const auto answer = generate(session, *a.tokenizer, ids, a.options, printer.callbacks());
   printer.finish();
   KL_TRY(answer.status());
   if (printer.failed()) return Status(Code::io, "cannot write to standard output");
-  print_figures(words, *answer, options, *runner);
+  print_figures(words, *answer, a.options, *a.runner);
   return answer->finish == Finish::cancelled ? Status(Code::cancelled, "interrupted") : ok_status();
 }
 

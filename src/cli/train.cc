@@ -185,7 +185,7 @@ Result<double> time_batch(Run& run) {
 }
 
 /// Settles what the run is and what it takes; no weight is read.
-Result<train::Checkpointing> make_plan(Run& run) {
+Status make_plan(Run& run) {
   const TrainingWords& t = run.words.training;
   run.shape.batches = t.accumulate;
   if (t.no_pack) run.shape.batch.sequences = t.batch;
@@ -207,7 +207,7 @@ Result<train::Checkpointing> make_plan(Run& run) {
   return plan_memory(planned(run), t, run.shape, run.ledger.limit(), run.plan);
 }
 
-Status prepare(Run& run, train::Checkpointing checkpointing, train::Collective& collective) {
+Status prepare(Run& run, train::Collective& collective) {
   KL_TRY(check_memory(run.plan, run.ledger.limit()));
   const ProgramStorage& program = run.start.spec.program;
   if (run.start.random) {
@@ -217,12 +217,7 @@ Status prepare(Run& run, train::Checkpointing checkpointing, train::Collective& 
   }
   KL_TRY(run.ledger.reserve(MemoryUse::other, run.plan.optimizer));
   if (run.teacher) KL_TRY(run.teacher->load(run.pool.parallel(), run.ledger));
-  KL_ASSIGN(run.graph, train::Graph::create(program, *run.parameters,
-                                            {.parallel = run.pool.parallel(),
-                                             .checkpointing = checkpointing,
-                                             .kernels = {},
-                                             .compute = compute_of(run.words.training)},
-                                            run.ledger));
+  KL_ASSIGN(run.graph, planned_graph(planned(run), *run.parameters, run.plan, run.ledger));
   KL_ASSIGN(const double seconds, time_batch(run));
   run.plan.seconds = seconds * static_cast<double>(run.plan.batches);
   run.plan.seconds_by = "the first batch";
@@ -309,14 +304,14 @@ Status train_model(const Arguments& arguments, const Words& words) {
       words, std::move(start), std::move(data),
       words.common.threads > 0 ? words.common.threads : std::max(1, ThreadPool::available() / cluster::launched_here()),
       memory);
-  KL_ASSIGN(const train::Checkpointing checkpointing, make_plan(run));
+  KL_TRY(make_plan(run));
   if (t.plan) {
     KL_TRY(plan_time(planned(run), run.shape, run.plan));
     if (first) print_plan(words.common, t, run.plan);
     collective->leave();
     return check_memory(run.plan, memory);
   }
-  KL_TRY(prepare(run, checkpointing, *collective));
+  KL_TRY(prepare(run, *collective));
   if (first) print_plan(words.common, t, run.plan);
   Json course = course_of(t, run.plan.steps);
   course["data"] = {{"samples", run.plan.samples}, {"tokens", run.plan.tokens}};

@@ -116,8 +116,8 @@ train::Checkpointing first_checkpointing(const TrainingWords& words, const Plann
 
 }  // namespace
 
-Result<train::Checkpointing> plan_memory(const PlannedModel& model, const TrainingWords& words,
-                                         const train::StepShape& shape, uint64_t limit, TrainingPlan& plan) {
+Status plan_memory(const PlannedModel& model, const TrainingWords& words, const train::StepShape& shape, uint64_t limit,
+                   TrainingPlan& plan) {
   KL_ASSIGN(const train::OptimizerOptions optimizer, optimizer_of(words));
   KL_ASSIGN(const train::ParameterNeeds needs,
             train::parameter_needs(*model.program, model.parameters, optimizer.kind, model.stored));
@@ -137,7 +137,8 @@ Result<train::Checkpointing> plan_memory(const PlannedModel& model, const Traini
     plan.activations = walk.bytes;
     plan.work = walk.work;
     plan.checkpointing = mode;
-    if (mode == train::Checkpointing::layers || words.checkpointing != "auto" || plan.bytes() <= limit) return mode;
+    if (mode == train::Checkpointing::layers || words.checkpointing != "auto" || plan.bytes() <= limit)
+      return ok_status();
     mode = mode == train::Checkpointing::none ? train::Checkpointing::activations : train::Checkpointing::layers;
   }
 }
@@ -164,6 +165,16 @@ Status check_memory(const TrainingPlan& plan, uint64_t limit) {
       "the run would pass the memory limit of {}; it takes {}; a smaller --batch, --method qlora or --optimizer "
       "adamw8 take less",
       format_bytes(limit), memory_text(plan));
+}
+
+Result<train::Graph> planned_graph(const PlannedModel& model, train::Parameters& parameters, const TrainingPlan& plan,
+                                   Ledger& ledger) {
+  return train::Graph::create(*model.program, parameters,
+                              {.parallel = model.parameters.parallel,
+                               .checkpointing = plan.checkpointing,
+                               .kernels = {},
+                               .compute = model.compute},
+                              ledger);
 }
 
 }  // namespace kinglet::cli

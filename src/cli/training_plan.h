@@ -48,11 +48,15 @@ struct PlannedModel {
 };
 /// Counts parameters and activations, and chooses whether layers are computed twice: as --checkpointing says, or where the rest
 /// does not fit `limit` bytes or this machine. Errors: those of train/needs.h.
-Result<train::Checkpointing> plan_memory(const PlannedModel& model, const TrainingWords& words,
-                                         const train::StepShape& shape, uint64_t limit, TrainingPlan& plan);
+Status plan_memory(const PlannedModel& model, const TrainingWords& words, const train::StepShape& shape, uint64_t limit,
+                   TrainingPlan& plan);
 /// The time of the run by the speed of products like its own, measured here.
 Status plan_time(const PlannedModel& model, const train::StepShape& shape, TrainingPlan& plan);
 /// Errors: resource_exhausted with the breakdown where the plan is beyond `limit` bytes.
 Status check_memory(const TrainingPlan& plan, uint64_t limit);
+
+/// The walker that the plan chose. Errors: those of Graph::create.
+Result<train::Graph> planned_graph(const PlannedModel& model, train::Parameters& parameters, const TrainingPlan& plan,
+                                   Ledger& ledger);
 
 }  // namespace kinglet::cli

@@ -181,12 +181,7 @@ Status TuningRun::load() {
   KL_ASSIGN(parameters, train::Parameters::load(*checkpoint, spec.program, planned().parameters, ledger));
   KL_TRY(ledger.reserve(MemoryUse::other, plan.optimizer));
   if (teacher) KL_TRY(teacher->load(pool.parallel(), ledger));
-  KL_ASSIGN(graph, train::Graph::create(spec.program, *parameters,
-                                        {.parallel = pool.parallel(),
-                                         .checkpointing = checkpointing,
-                                         .kernels = {},
-                                         .compute = compute_of(words.training)},
-                                        ledger));
+  KL_ASSIGN(graph, planned_graph(planned(), *parameters, plan, ledger));
   return ok_status();
 }
 
@@ -208,7 +203,7 @@ Status TuningRun::make_plan(size_t group) {
   }
   if (teacher) KL_TRY(teacher->count(pool.parallel(), plan.step_tokens / shape.batches, plan));
   const PlannedModel model = planned();
-  KL_ASSIGN(checkpointing, plan_memory(model, t, shape, ledger.limit(), plan));
+  KL_TRY(plan_memory(model, t, shape, ledger.limit(), plan));
   KL_TRY(plan_time(model, shape, plan));
   print_plan(words.common, t, plan);
   return check_memory(plan, ledger.limit());

@@ -63,7 +63,6 @@ struct TuningRun {
   train::StepShape shape;
   TrainingPlan plan;
   std::unique_ptr<Teacher> teacher;  ///< null: none
-  train::Checkpointing checkpointing = train::Checkpointing::none;
   bool weightless = false;
 
   TuningRun(const TuningWords& w, int threads, uint64_t memory) : words(w), pool(threads), ledger(memory) {}

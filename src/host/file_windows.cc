@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
-#include <utility>
 
 #include "host/error.h"
 #include "host/file.h"
@@ -57,16 +56,6 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   out.data_ = static_cast<const std::byte*>(data);  // the view keeps the mapping and the file alive
   out.size_ = static_cast<size_t>(size.QuadPart);
   return out;
-}
-
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
 }
 
 MappedFile::~MappedFile() {

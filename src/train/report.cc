@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "formats/html.h"
 #include "formats/json.h"
 
 namespace kinglet::train {
@@ -30,29 +31,6 @@ constexpr char kStyle[] =
     ".key svg{width:24px;height:8px;margin-right:.4em}"
     "@media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#16181a}pre{background:#222528}.grid{stroke:#"
     "303438}.c0{stroke:#3c4f70}.c1{stroke:#7fb0ff}}";
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 using Points = std::vector<std::pair<double, double>>;
 
@@ -145,16 +123,16 @@ std::string svg(const Chart& chart) {
   for (size_t i = 0; i < lines.size(); ++i) {
     canvas.line(lines[i], i % 4);
     key += fmt::format("<span><svg viewBox=\"0 0 24 8\"><polyline class=\"c{}\" points=\"0,4 24,4\"/></svg>{}</span>",
-                       i % 4, escaped(chart.curves[i].name));
+                       i % 4, escape_html(chart.curves[i].name));
   }
   return fmt::format("<h2>{}</h2>\n<div class=\"key\">{}</div>\n<svg viewBox=\"0 0 {} {}\" role=\"img\">{}</svg>\n",
-                     escaped(chart.title), key, kWidth, kHeight, canvas.text());
+                     escape_html(chart.title), key, kWidth, kHeight, canvas.text());
 }
 
 std::string table(const std::vector<std::pair<std::string, std::string>>& rows) {
   std::string out = "<table>\n";
   for (const auto& [name, value] : rows)
-    out += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", escaped(name), escaped(value));
+    out += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", escape_html(name), escape_html(value));
   return out + "</table>\n";
 }
 
@@ -194,14 +172,14 @@ std::string html(const Report& report) {
       "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
       "content=\"width=device-width\">\n"
       "<title>{}</title>\n<style>{}</style>\n<h1>{}</h1>\n",
-      escaped(report.title), kStyle, escaped(report.title));
+      escape_html(report.title), kStyle, escape_html(report.title));
   out += table(report.figures);
   for (const Chart& chart : report.charts) out += svg(chart);
   if (!report.samples.empty()) out += "<h2>Samples</h2>\n";
   for (const ReportSample& s : report.samples) {
-    out += fmt::format("<p>Prompt</p>\n<pre>{}</pre>\n", escaped(s.prompt));
-    if (!s.before.empty()) out += fmt::format("<p>Before</p>\n<pre>{}</pre>\n", escaped(s.before));
-    out += fmt::format("<p>After</p>\n<pre>{}</pre>\n", escaped(s.after));
+    out += fmt::format("<p>Prompt</p>\n<pre>{}</pre>\n", escape_html(s.prompt));
+    if (!s.before.empty()) out += fmt::format("<p>Before</p>\n<pre>{}</pre>\n", escape_html(s.before));
+    out += fmt::format("<p>After</p>\n<pre>{}</pre>\n", escape_html(s.after));
   }
   return out + "<h2>Settings</h2>\n" + table(report.settings) + "</html>\n";
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "formats/html.h"
 #include "tokenizer/jinja/filters.h"
 #include "tokenizer/jinja/operators.h"
 #include "tokenizer/jinja/text.h"

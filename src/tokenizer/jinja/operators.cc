@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/checked.h"
+#include "formats/html.h"
 #include "tokenizer/jinja/text.h"
 #include "tokenizer/jinja/unicode.h"
 

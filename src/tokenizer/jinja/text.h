@@ -23,7 +23,4 @@ struct JsonStyle {
 /// Fails where a value is no JSON.
 std::string to_json(Heap& heap, const Value& value, const JsonStyle& style);
 
-/// As markupsafe escapes: & < > ' "
-std::string escape_html(std::string_view text);
-
 }  // namespace kinglet::jinja
