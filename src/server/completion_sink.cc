@@ -144,7 +144,7 @@ Json CompletionSink::add_part(Answer& answer, const AnswerPart& part) const {
 void CompletionSink::on_done(const Status& status, const RequestUsage& usage) {
   constexpr int kClientGone = 499;  // nginx's number, for the log: nobody reads the answer
   const int failure = exchange_->write("") ? to_api_error(status).status : kClientGone;
-  const int code = status.ok() ? 200 : failure;
+  if (done_) done_(status.ok() ? 200 : failure, usage);
   if (streaming_) {
     if (!status.ok()) {
       exchange_->write("data: " + to_body(to_api_error(status)) + "\n\n");
@@ -166,7 +166,6 @@ void CompletionSink::on_done(const Status& status, const RequestUsage& usage) {
     body["usage"] = usage_json(usage, reasoning_tokens_);
     exchange_->respond({200, "application/json", to_text(body)});
   }
-  if (done_) done_(code, usage);
 }
 
 Json CompletionSink::envelope(std::string_view object) const {

@@ -25,7 +25,7 @@ struct CompletionHead {
   std::optional<AnswerParser> parser{};  ///< of a chat
 };
 
-/// Told when all is said, for the log.
+/// Told when all is there to be said, before the answer ends: for the log, and to let go of the model.
 using RequestDone = std::function<void(int status, const RequestUsage&)>;
 
 /// A stream begins with the first token: what goes wrong before that has its own status.

@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "host/error.h"
 
 namespace kinglet::server {
 namespace {
+
+constexpr int kLooks = 50;
+constexpr auto kBetweenLooks = std::chrono::milliseconds(2);
 
 std::string name_of(const ModelShelf::Place& place, int32_t adapter) {
   return adapter == kNone ? place.name : fmt::format("{}:{}", place.name, place.adapters[static_cast<size_t>(adapter)]);
@@ -130,22 +134,36 @@ std::shared_ptr<ServedModel> ModelShelf::put(size_t slot, std::unique_ptr<Served
   return s.model;
 }
 
-// Whoever uses a model holds it, and gets it from here: what only this shelf holds stays unused while mutex_ is held.
-bool ModelShelf::make_room() {
-  std::shared_ptr<ServedModel> going;  // ends outside of the lock: its threads are waited for
-  {
-    const std::lock_guard lock(mutex_);
-    Slot* oldest = nullptr;
-    for (Slot& s : slots_) {
-      if (s.model == nullptr || s.model.use_count() > 1) continue;
-      if (oldest == nullptr || s.used < oldest->used) oldest = &s;
+// The one to unload, taken from its place: whoever uses a model holds it, and gets it from here, so what only this shelf holds stays unused
+// while mutex_ is held. `leaving`: there is none yet, but a model has nothing to do, and whoever still holds it is about to let go.
+std::shared_ptr<ServedModel> ModelShelf::take_idle(bool& leaving) {
+  const std::lock_guard lock(mutex_);
+  Slot* oldest = nullptr;
+  leaving = false;
+  for (Slot& s : slots_) {
+    if (s.model == nullptr) continue;
+    if (s.model.use_count() > 1) {
+      const SchedulerStats stats = s.model->scheduler->stats();
+      leaving = leaving || stats.running + stats.waiting == 0;
+    } else if (oldest == nullptr || s.used < oldest->used) {
+      oldest = &s;
     }
-    if (oldest == nullptr) return false;
-    going = std::move(oldest->model);
-    ++counts_.unloads;
   }
+  if (oldest == nullptr) return nullptr;
+  ++counts_.unloads;
+  return std::move(oldest->model);
+}
+
+bool ModelShelf::make_room() {
+  bool leaving = false;
+  std::shared_ptr<ServedModel> going = take_idle(leaving);
+  for (int i = 0; i < kLooks && going == nullptr && leaving; ++i) {
+    std::this_thread::sleep_for(kBetweenLooks);
+    going = take_idle(leaving);
+  }
+  if (going == nullptr) return false;
   const std::string name = going->name;
-  going.reset();
+  going.reset();  // without the lock: its threads are waited for
   log({{"event", "model_unloaded"}, {"model", name}});
   return true;
 }

@@ -78,6 +78,7 @@ class ModelShelf {
   std::variant<Wanted, ApiError> find(const std::string& name) const;
   static Listed listed(const Slot& slot, int32_t adapter);
   std::shared_ptr<ServedModel> in_memory(size_t slot);
+  std::shared_ptr<ServedModel> take_idle(bool& leaving);
   Result<std::shared_ptr<ServedModel>> load(size_t slot);
   std::shared_ptr<ServedModel> put(size_t slot, std::unique_ptr<ServedModel> made);
   ApiError refusal(size_t slot, const Status& status);

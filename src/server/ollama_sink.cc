@@ -99,6 +99,7 @@ void OllamaSink::on_done(const Status& status, const RequestUsage& usage) {
   constexpr int kClientGone = 499;  // nginx's number, for the log: nobody reads the answer
   const bool gone = !exchange_->write("");
   const ApiError error = status.ok() ? ApiError{} : to_api_error(status);
+  if (done_) done_(status.ok() ? 200 : gone ? kClientGone : error.status, usage);
   if (!status.ok()) {
     if (streaming_) {
       exchange_->write(to_ollama_body(error) + "\n");
@@ -123,7 +124,6 @@ void OllamaSink::on_done(const Status& status, const RequestUsage& usage) {
       exchange_->respond(json_reply(last));
     }
   }
-  if (done_) done_(status.ok() ? 200 : gone ? kClientGone : error.status, usage);
 }
 
 }  // namespace kinglet::server

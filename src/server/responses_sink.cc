@@ -131,6 +131,7 @@ void ResponsesSink::on_done(const Status& status, const RequestUsage& usage) {
   constexpr int kClientGone = 499;  // nginx's number, for the log: nobody reads the answer
   const ApiError error = status.ok() ? ApiError{} : to_api_error(status);
   const bool gone = !exchange_->write("");
+  if (done_) done_(status.ok() ? 200 : gone ? kClientGone : error.status, usage);
   if (!streaming_ && !status.ok()) {
     exchange_->respond(error_reply(error));
   } else {
@@ -147,7 +148,6 @@ void ResponsesSink::on_done(const Status& status, const RequestUsage& usage) {
       exchange_->respond(json_reply(body));
     }
   }
-  if (done_) done_(status.ok() ? 200 : gone ? kClientGone : error.status, usage);
 }
 
 void ResponsesSink::begin_stream() {

@@ -160,6 +160,7 @@ RequestDone Service::log_when_done(const Exchange& exchange, const ChosenModel& 
                   {"seconds", usage.total_seconds}});
     log_line(entry);
     --running_;
+    held = nullptr;
   };
 }
 

@@ -18,8 +18,8 @@ void Service::embed(const std::shared_ptr<Exchange>& exchange, const ChosenModel
        refuse = std::move(refuse)](std::variant<Embeddings, ApiError> result) {
         const auto* embeddings = std::get_if<Embeddings>(&result);
         const HttpReply answer = embeddings != nullptr ? reply(*embeddings) : refuse(std::get<ApiError>(result));
-        exchange->respond(answer);
         done(answer.status, embeddings != nullptr ? embeddings->usage : RequestUsage{});
+        exchange->respond(answer);
       });
   batch->start();
   exchange->on_gone([weak = std::weak_ptr(batch)] {
