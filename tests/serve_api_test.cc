@@ -265,7 +265,8 @@ TEST_F(ServeApi, ModelsTakeTurnsInMemory) {
     one += static_cast<uint64_t>(metric("kinglet_memory_bytes{use=\"" + std::string(use) + "\"}"));
   end(SIGTERM);
 
-  start({folder_.file("second"), folder_.file("broken"), "--memory", std::to_string(one * 3 / 2)});
+  start(
+      {folder_.file("second"), folder_.file("broken"), "--memory", std::to_string(one * 3 / 2), "--speculate", "off"});
   const auto loaded = [&] {
     std::string out;
     const Json models = get("/v1/models").json();

@@ -82,6 +82,11 @@ Json parse_message(const Json& message, RequestFields& fields) {
   }
   Json out = message;
   const std::string role = message["role"];
+  constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool"};
+  if (std::ranges::find(kRoles, role) == std::end(kRoles)) {
+    fields.fail(bad_field("messages", "a message's role must be system, developer, user, assistant or tool"));
+    return {};
+  }
   if (role == "developer") out["role"] = "system";  // the schema's newer name for it
   const Json content = message.contains("content") ? message["content"] : Json();
   if (content.is_array()) {

@@ -122,7 +122,8 @@ TEST(CompletionRequestTest, MessagesBecomeWhatTemplatesTake) {
   EXPECT_EQ(messages[1]["tool_calls"][0]["function"]["arguments"]["x"], 1);
 
   for (const char* wrong :
-       {"[]", "[1]", "[{}]", R"([{"role": "user"}])", R"([{"role": "user", "content": 5}])",
+       {"[]", "[1]", "[{}]", R"([{"role": "user"}])", R"([{"role": "wizard", "content": "Hi"}])",
+        R"([{"role": "user", "content": 5}])",
         R"([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}])",
         R"([{"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}])"}) {
     body["messages"] = Json::parse(wrong);

@@ -33,6 +33,12 @@ Json usage_json(const RequestUsage& usage, int64_t reasoning_tokens) {
 
 }  // namespace
 
+int status_for_log(Exchange& exchange, const Status& status) {
+  constexpr int kClientGone = 499;  // nginx's number: nobody reads the answer
+  if (status.ok()) return 200;
+  return exchange.write("") ? to_api_error(status).status : kClientGone;
+}
+
 Json CompletionSink::token_logprobs(const AnswerToken& token) const {
   Json out = one_logprob(*tokenizer_, token.id, token.log_probability);
   Json& top = out["top_logprobs"] = Json::array();
@@ -142,9 +148,7 @@ Json CompletionSink::add_part(Answer& answer, const AnswerPart& part) const {
 }
 
 void CompletionSink::on_done(const Status& status, const RequestUsage& usage) {
-  constexpr int kClientGone = 499;  // nginx's number, for the log: nobody reads the answer
-  const int failure = exchange_->write("") ? to_api_error(status).status : kClientGone;
-  if (done_) done_(status.ok() ? 200 : failure, usage);
+  if (done_) done_(status_for_log(*exchange_, status), usage);
   if (streaming_) {
     if (!status.ok()) {
       exchange_->write("data: " + to_body(to_api_error(status)) + "\n\n");

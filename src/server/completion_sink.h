@@ -27,6 +27,8 @@ struct CompletionHead {
 
 /// Told when all is there to be said, before the answer ends: for the log, and to let go of the model.
 using RequestDone = std::function<void(int status, const RequestUsage&)>;
+/// What the log says of a request: 200, the error's status, or 499 where the client has gone.
+int status_for_log(Exchange& exchange, const Status& status);
 
 /// A stream begins with the first token: what goes wrong before that has its own status.
 class CompletionSink final : public AnswerSink {

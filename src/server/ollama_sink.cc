@@ -23,42 +23,27 @@ std::string timestamp() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), micros);
 }
 
-void OllamaSink::on_token(int32_t, AnswerToken token) {
-  if (head_.parser) add(head_.parser->push(token.text));
-  else add({{AnswerPart::Kind::content, std::move(token.text)}});
-  if (head_.stream) send_said();
+HttpReply ollama_error(const ApiError& error) {
+  HttpReply reply = error_reply(error);
+  reply.body = to_ollama_body(error);
+  return reply;
 }
 
-void OllamaSink::on_finish(int32_t, Finish finish, std::string rest, std::string_view) {
-  finish_ = finish;
-  if (finish == Finish::cancelled) return;
-  if (head_.parser) {
-    add(head_.parser->push(rest));
-    add(head_.parser->finish());
-  } else {
-    add({{AnswerPart::Kind::content, std::move(rest)}});
-  }
-  end_call();
-  if (head_.stream) send_said();
-}
-
-void OllamaSink::add(std::vector<AnswerPart> parts) {
-  for (AnswerPart& part : parts) {
-    if (part.kind != AnswerPart::Kind::arguments) end_call();
-    switch (part.kind) {
-      case AnswerPart::Kind::content:
-        said_.content += part.text;
-        break;
-      case AnswerPart::Kind::reasoning:
-        said_.thinking += part.text;
-        break;
-      case AnswerPart::Kind::call:
-        call_ = std::move(part.text);
-        break;
-      case AnswerPart::Kind::arguments:
-        arguments_ += part.text;
-        break;
-    }
+void OllamaSink::add(AnswerPart part) {
+  if (part.kind != AnswerPart::Kind::arguments) end_call();
+  switch (part.kind) {
+    case AnswerPart::Kind::content:
+      said_.content += part.text;
+      break;
+    case AnswerPart::Kind::reasoning:
+      said_.thinking += part.text;
+      break;
+    case AnswerPart::Kind::call:
+      call_ = std::move(part.text);
+      break;
+    case AnswerPart::Kind::arguments:
+      arguments_ += part.text;
+      break;
   }
 }
 
@@ -85,45 +70,34 @@ Json OllamaSink::line_of(const Said& said, bool done) const {
   return out;
 }
 
-void OllamaSink::send_said() {
-  if (said_.content.empty() && said_.thinking.empty() && said_.calls.empty()) return;
+void OllamaSink::sent_token() {
+  if (!streaming() || (said_.content.empty() && said_.thinking.empty() && said_.calls.empty())) return;
   send(line_of(std::exchange(said_, {}), false));
 }
 
-void OllamaSink::send(const Json& line) {
-  if (!std::exchange(streaming_, true)) exchange_->begin({200, "application/x-ndjson", ""});
-  exchange_->write(to_text(line) + "\n");
+void OllamaSink::close() {
+  end_call();
+  sent_token();
 }
 
-void OllamaSink::on_done(const Status& status, const RequestUsage& usage) {
-  constexpr int kClientGone = 499;  // nginx's number, for the log: nobody reads the answer
-  const bool gone = !exchange_->write("");
-  const ApiError error = status.ok() ? ApiError{} : to_api_error(status);
-  if (done_) done_(status.ok() ? 200 : gone ? kClientGone : error.status, usage);
-  if (!status.ok()) {
-    if (streaming_) {
-      exchange_->write(to_ollama_body(error) + "\n");
-      exchange_->end();
-    } else {
-      exchange_->respond({error.status, "application/json", to_ollama_body(error)});
-    }
-  } else {
-    Json last = line_of(said_, true);
-    const bool cut = finish_ == Finish::length || finish_ == Finish::context;
-    last["done_reason"] = cut ? "length" : "stop";
-    last["total_duration"] = nanoseconds(usage.total_seconds);
-    last["load_duration"] = 0;
-    last["prompt_eval_count"] = usage.prompt_tokens;
-    last["prompt_eval_duration"] = nanoseconds(usage.first_seconds);
-    last["eval_count"] = usage.answer_tokens;
-    last["eval_duration"] = nanoseconds(usage.total_seconds - usage.first_seconds);
-    if (head_.stream) {
-      send(last);
-      exchange_->end();
-    } else {
-      exchange_->respond(json_reply(last));
-    }
+void OllamaSink::send(const Json& line) { exchange().write(to_text(line) + "\n"); }
+
+void OllamaSink::end(const ApiError* error, const RequestUsage& usage) {
+  if (error != nullptr) {
+    exchange().write(to_ollama_body(*error) + "\n");
+    return exchange().end();
   }
+  Json last = line_of(said_, true);
+  last["done_reason"] = cut() ? "length" : "stop";
+  last["total_duration"] = nanoseconds(usage.total_seconds);
+  last["load_duration"] = 0;
+  last["prompt_eval_count"] = usage.prompt_tokens;
+  last["prompt_eval_duration"] = nanoseconds(usage.first_seconds);
+  last["eval_count"] = usage.answer_tokens;
+  last["eval_duration"] = nanoseconds(usage.total_seconds - usage.first_seconds);
+  if (!streaming()) return exchange().respond(json_reply(last));
+  send(last);
+  exchange().end();
 }
 
 }  // namespace kinglet::server

@@ -5,48 +5,44 @@
 #include <optional>
 #include <string>
 
-#include "engine/scheduler.h"
-#include "server/answer_parser.h"
-#include "server/completion_sink.h"
-#include "server/http_server.h"
 #include "server/ollama_request.h"
+#include "server/single_answer_sink.h"
 
 namespace kinglet::server {
+
+/// A whole answer that says what is wrong.
+HttpReply ollama_error(const ApiError& error);
 
 struct OllamaHead {
   OllamaKind kind = OllamaKind::chat;
   std::string model;
   bool stream = true;
-  std::optional<AnswerParser> parser{};  ///< absent: the text is the answer
 };
 
-class OllamaSink final : public AnswerSink {
+class OllamaSink final : public SingleAnswerSink {
  public:
-  OllamaSink(std::shared_ptr<Exchange> exchange, OllamaHead head, RequestDone done)
-      : exchange_(std::move(exchange)), head_(std::move(head)), done_(std::move(done)) {}
-
-  void on_token(int32_t choice, AnswerToken token) override;
-  void on_finish(int32_t choice, Finish finish, std::string rest, std::string_view stop) override;
-  void on_done(const Status& status, const RequestUsage& usage) override;
+  OllamaSink(std::shared_ptr<Exchange> exchange, OllamaHead head, std::optional<AnswerParser> parser, RequestDone done)
+      : SingleAnswerSink(std::move(exchange), head.stream, std::move(parser), std::move(done)),
+        head_(std::move(head)) {}
 
  private:
   struct Said {
     std::string content, thinking;
     Json calls = Json::array();
   };
-  void add(std::vector<AnswerPart> parts);
+  void begin_stream() override { exchange().begin({200, "application/x-ndjson", ""}); }
+  void add(AnswerPart part) override;
+  void sent_token() override;
+  void close() override;
+  void end(const ApiError* error, const RequestUsage& usage) override;
+  HttpReply refusal(const ApiError& error) const override { return ollama_error(error); }
   void end_call();
-  void send_said();
   void send(const Json& line);
   Json line_of(const Said& said, bool done) const;
 
-  std::shared_ptr<Exchange> exchange_;
-  OllamaHead head_;
-  RequestDone done_;
+  const OllamaHead head_;
   Said said_;                     ///< not sent yet
   std::string call_, arguments_;  ///< of a call that may go on
-  Finish finish_ = Finish::end;
-  bool streaming_ = false;
 };
 
 /// Now, as RFC 3339 has it.

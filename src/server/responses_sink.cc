@@ -26,23 +26,12 @@ Json usage_of(const RequestUsage& usage, int64_t reasoning_tokens) {
 
 }  // namespace
 
-void ResponsesSink::on_token(int32_t, AnswerToken token) {
-  if (head_.stream) begin_stream();
-  for (const AnswerPart& part : head_.parser.push(token.text)) add(part);
-  if (head_.parser.thinking()) ++reasoning_tokens_;
-}
-
-void ResponsesSink::on_finish(int32_t, Finish finish, std::string rest, std::string_view) {
-  finish_ = finish;
-  if (finish == Finish::cancelled) return;
-  if (head_.stream) begin_stream();
-  for (const AnswerPart& part : head_.parser.push(rest)) add(part);
-  for (const AnswerPart& part : head_.parser.finish()) add(part);
+void ResponsesSink::close() {
   if (output_.empty()) open(Item::message, "");  // an answer of no text is one too
-  close();
+  close_item();
 }
 
-void ResponsesSink::add(const AnswerPart& part) {
+void ResponsesSink::add(AnswerPart part) {
   switch (part.kind) {
     case AnswerPart::Kind::content:
       if (open_ != Item::message) open(Item::message, "");
@@ -67,7 +56,7 @@ std::string ResponsesSink::next_item_id(std::string_view prefix) {
 }
 
 void ResponsesSink::open(Item item, const std::string& name) {
-  close();
+  close_item();
   open_ = item;
   Json added;
   if (item == Item::message) {
@@ -86,7 +75,7 @@ void ResponsesSink::open(Item item, const std::string& name) {
     added = {{"id", next_item_id("fc")},
              {"type", "function_call"},
              {"status", "in_progress"},
-             {"call_id", new_call_id(head_.parser.family())},
+             {"call_id", new_call_id(parser().family())},
              {"name", name},
              {"arguments", ""}};
   }
@@ -97,11 +86,10 @@ void ResponsesSink::open(Item item, const std::string& name) {
                {{"content_index", 0}, {"part", item == Item::message ? text_part("") : thought_part("")}});
 }
 
-void ResponsesSink::close() {
+void ResponsesSink::close_item() {
   if (open_ == Item::none) return;
   Json& item = output_.back();
-  const bool cut = finish_ == Finish::length || finish_ == Finish::context;
-  item["status"] = cut ? "incomplete" : "completed";
+  item["status"] = cut() ? "incomplete" : "completed";
   if (open_ == Item::call) {
     item["arguments"] = text_;
     send_of_item("response.function_call_arguments.done", {{"name", item["name"]}, {"arguments", text_}});
@@ -127,41 +115,28 @@ Json ResponsesSink::response(std::string_view status) const {
   return out;
 }
 
-void ResponsesSink::on_done(const Status& status, const RequestUsage& usage) {
-  constexpr int kClientGone = 499;  // nginx's number, for the log: nobody reads the answer
-  const ApiError error = status.ok() ? ApiError{} : to_api_error(status);
-  const bool gone = !exchange_->write("");
-  if (done_) done_(status.ok() ? 200 : gone ? kClientGone : error.status, usage);
-  if (!streaming_ && !status.ok()) {
-    exchange_->respond(error_reply(error));
-  } else {
-    const bool cut = finish_ == Finish::length || finish_ == Finish::context;
-    const std::string_view end = !status.ok() ? "failed" : cut ? "incomplete" : "completed";
-    Json body = response(end);
-    body["usage"] = usage_of(usage, reasoning_tokens_);
-    if (cut) body["incomplete_details"] = {{"reason", "max_output_tokens"}};
-    if (!status.ok()) body["error"] = {{"code", "server_error"}, {"message", error.message}};
-    if (streaming_) {
-      send(fmt::format("response.{}", end), {{"response", std::move(body)}});
-      exchange_->end();
-    } else {
-      exchange_->respond(json_reply(body));
-    }
-  }
+void ResponsesSink::end(const ApiError* error, const RequestUsage& usage) {
+  const std::string_view state = error != nullptr ? "failed" : cut() ? "incomplete" : "completed";
+  Json body = response(state);
+  body["usage"] = usage_of(usage, reasoning_tokens());
+  if (cut()) body["incomplete_details"] = {{"reason", "max_output_tokens"}};
+  if (error != nullptr) body["error"] = {{"code", "server_error"}, {"message", error->message}};
+  if (!streaming()) return exchange().respond(json_reply(body));
+  send(fmt::format("response.{}", state), {{"response", std::move(body)}});
+  exchange().end();
 }
 
 void ResponsesSink::begin_stream() {
-  if (std::exchange(streaming_, true)) return;
-  exchange_->begin({200, "text/event-stream", "", {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}});
+  exchange().begin({200, "text/event-stream", "", {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}});
   send("response.created", {{"response", response("in_progress")}});
   send("response.in_progress", {{"response", response("in_progress")}});
 }
 
 void ResponsesSink::send(std::string_view type, Json fields) {
-  if (!streaming_) return;
+  if (!streaming()) return;
   Json event = {{"type", type}, {"sequence_number", sequence_++}};
   event.update(fields);
-  exchange_->write(fmt::format("event: {}\ndata: {}\n\n", type, to_text(event)));
+  exchange().write(fmt::format("event: {}\ndata: {}\n\n", type, to_text(event)));
 }
 
 void ResponsesSink::send_of_item(std::string_view type, Json fields) {

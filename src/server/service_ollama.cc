@@ -14,12 +14,6 @@ namespace {
 // A version of Ollama's interface that has all that is answered here: clients ask before they use a feature.
 constexpr char kOllamaVersion[] = "0.12.0";
 
-HttpReply ollama_error(const ApiError& error) {
-  HttpReply reply = error_reply(error);
-  reply.body = to_ollama_body(error);
-  return reply;
-}
-
 template <typename T>
 T* value_or_ollama_error(std::variant<T, ApiError>& result, Exchange& exchange) {
   if (auto* value = std::get_if<T>(&result)) return value;
@@ -70,6 +64,7 @@ void Service::ollama(const std::shared_ptr<Exchange>& exchange, OllamaKind kind)
     return exchange->respond(json_reply(reply));
   }
   Request work = work_of(*exchange, request->chat, chosen);
+  std::optional<AnswerParser> parser;
   if (request->raw || (kind == OllamaKind::generate && !model.chat)) {
     work.prompt = plain_prompt(*model.tokenizer, request->chat.prompt, SpecialTokens::parse);
     auto held = held_to_form(model, request->chat);
@@ -82,10 +77,11 @@ void Service::ollama(const std::shared_ptr<Exchange>& exchange, OllamaKind kind)
     if (turn == nullptr) return;
     work.prompt = std::move(turn->prompt);
     work.options = std::move(turn->options);
-    head.parser = std::move(turn->parser);
+    parser = std::move(turn->parser);
   }
   const auto done = log_when_done(*exchange, chosen, next_id("ollama"));
-  submit(exchange, model, std::move(work), std::make_shared<OllamaSink>(exchange, std::move(head), done));
+  submit(exchange, model, std::move(work),
+         std::make_shared<OllamaSink>(exchange, std::move(head), std::move(parser), done));
 }
 
 void Service::ollama_tags(const std::shared_ptr<Exchange>& exchange) {

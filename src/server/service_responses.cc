@@ -23,10 +23,10 @@ void Service::responses(const std::shared_ptr<Exchange>& exchange) {
   Request work = work_of(*exchange, request->chat, chosen);
   work.prompt = std::move(turn->prompt);
   work.options = std::move(turn->options);
-  ResponsesHead head{next_id("resp"),        chosen.name, now_seconds(), request->chat.stream, std::move(request->echo),
-                     std::move(turn->parser)};
+  ResponsesHead head{next_id("resp"), chosen.name, now_seconds(), request->chat.stream, std::move(request->echo)};
   const auto done = log_when_done(*exchange, chosen, head.id);
-  submit(exchange, model, std::move(work), std::make_shared<ResponsesSink>(exchange, std::move(head), done));
+  submit(exchange, model, std::move(work),
+         std::make_shared<ResponsesSink>(exchange, std::move(head), std::move(turn->parser), done));
 }
 
 }  // namespace kinglet::server
