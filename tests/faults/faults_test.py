@@ -361,7 +361,7 @@ def soak_client(server, until, seed, counts):
 
 def soak(folder, seconds):
     """Everything at once for a while: after the first quarter resident memory is flat."""
-    with serving(folder / "tiny", "--parallel", "6", "--cache-memory", "8M") as server:
+    with serving(folder / "tiny", "--parallel", "6", "--cache-memory", "8M", "--grammar-memory", "4M") as server:
         until, counts, samples = time.monotonic() + seconds, {}, []
         clients = [threading.Thread(target=soak_client, args=(server, until, seed, counts)) for seed in range(8)]
         for client in clients:
