@@ -1,4 +1,5 @@
 // What the ledger counts against what the system says this process holds.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <malloc.h>
@@ -23,16 +24,17 @@ uint64_t resident_bytes() {
   return kilobytes * 1024;
 }
 
-/// A llama of 75 million parameters, of which few are embeddings.
-convert::Preset shape() {
+/// A llama of 71 million parameters beside its embeddings and its output head.
+convert::Preset shape(int64_t vocabulary) {
   convert::Preset preset{.name = "ledger", .source = "nowhere", .config = {}, .tokenizer = {}};
   preset.config =
       parse_json(R"({"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 6, "num_attention_heads": 8,
-    "num_key_value_heads": 8, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "vocab_size": 2000, "hidden_size": 1024,
+    "num_key_value_heads": 8, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "hidden_size": 1024,
     "intermediate_size": 2560, "tie_word_embeddings": false})")
           .value();
+  preset.config["vocab_size"] = vocabulary;
   preset.tokenizer = {
-      {"model", "llama"}, {"pre", "default"}, {"add_bos", true}, {"special", {{"bos", 1}, {"eos", 1999}}}};
+      {"model", "llama"}, {"pre", "default"}, {"add_bos", true}, {"special", {{"bos", 1}, {"eos", vocabulary - 1}}}};
   return preset;
 }
 
@@ -61,12 +63,17 @@ struct Memory {
   std::string breakdown;
 };
 
-/// How much more is resident with a model whose weights are of `type`, its context full, and what the ledger says of it. The context
-/// nearly fills the slabs that its pages come from.
-void measure(DType type, Memory& out) {
+struct Shape {
+  DType type;
+  int64_t vocabulary;
+};
+
+/// How much more is resident with a model whose weights are of that type, its context full, and what the ledger says of it. The
+/// context nearly fills the slabs that its pages come from.
+void measure(const Shape& of, Memory& out) {
   const TempFolder folder;
   const std::string path = folder.file("model.gguf");
-  const Status made = convert::synthesize(shape(), path, {.type = type});
+  const Status made = convert::synthesize(shape(of.vocabulary), path, {.type = of.type});
   ASSERT_TRUE(made.ok()) << made.text();
   malloc_trim(0);
   const uint64_t before = resident_bytes();
@@ -81,14 +88,14 @@ void measure(DType type, Memory& out) {
          ledger.breakdown()};
 }
 
-class MemoryLedger : public testing::TestWithParam<DType> {
+class MemoryLedger : public testing::TestWithParam<Shape> {
  protected:
   void SetUp() override {
     if (sanitized()) GTEST_SKIP() << "a sanitizer's own memory is resident too";
     if (resident_bytes() == 0) GTEST_SKIP() << "no /proc/self/smaps_rollup";
     static const bool ready = [] {
       Memory ignored;
-      measure(DType::q4_0, ignored);
+      measure({DType::q4_0, 2000}, ignored);
       return true;
     }();
     ASSERT_TRUE(ready);
@@ -102,8 +109,12 @@ TEST_P(MemoryLedger, IsWhatIsResident) {
   EXPECT_NEAR(memory.resident, memory.counted, 0.03 * memory.counted) << "counted: " << memory.breakdown;
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, MemoryLedger, testing::Values(DType::q8_0, DType::f16),
-                         [](const auto& type) { return std::string(name(type.param)); });
+// The last has a table of embeddings that only its tokens' rows are read of, of 41 MB.
+INSTANTIATE_TEST_SUITE_P(Shapes, MemoryLedger,
+                         testing::Values(Shape{DType::q8_0, 2000}, Shape{DType::f16, 2000}, Shape{DType::f16, 20000}),
+                         [](const auto& shape) {
+                           return fmt::format("{}_{}", name(shape.param.type), shape.param.vocabulary);
+                         });
 
 }  // namespace
 }  // namespace kinglet

@@ -13,8 +13,8 @@ namespace kinglet {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr size_t kForgetAfter = 256;                        // tokens, after which an embedding table's pages are let go
-constexpr uint64_t kEmbeddingWindow = uint64_t{32} << 20;   // what a batch of 512 tokens maps of it at most
+constexpr size_t kForgetAfter = 32;                         // tokens, after which an embedding table's pages are let go
+constexpr uint64_t kEmbeddingWindow = uint64_t{4} << 20;    // what fewer than twice as many tokens map of it at most
 constexpr size_t kFewTokens = 8;                            // of a batch that reads weights for an answer
 constexpr uint64_t kMovedWithABatch = uint64_t{128} << 20;  // 20 ms or so
 constexpr uint64_t kLayoutVersion = 1;                      // raise it when any panel layout changes

@@ -33,10 +33,8 @@ class PackedWeights {
 
   /// For Batch::packing.
   const PackingObserver& observer() const { return observer_; }
-
-  /// Told of every batch's tokens: each makes the system map a stretch of the embedding table's pages (64 KB on Linux), so the
-  /// pages are let go from time to time and only a window of the table is resident.
-  void tokens_embedded(size_t tokens);
+  /// For Batch::embedding.
+  const EmbeddingObserver& embedding_observer() const { return embedding_observer_; }
 
   /// Called before each batch but the first, with its tokens. Weights that are mapped from the cache file move into memory with huge
   /// pages, a part with each batch: products then wait less for address translation (6% of a 7B model's decode), and the file's pages are
@@ -58,6 +56,9 @@ class PackedWeights {
   };
   PackedWeights() = default;
   void param_packed(ParamId param);
+  /// Each token makes the system map a stretch of the embedding table's pages (64 KB on Linux): they are let go from time to time, so
+  /// that only a window of the table is resident.
+  void tokens_embedded(size_t tokens);
   void forget_old_place(ParamId param) const;
   uint64_t count_embeddings(const ProgramStorage& program, const KernelTable& kernels,
                             const std::vector<bool>& is_linear);
@@ -81,6 +82,8 @@ class PackedWeights {
   size_t moving_ = 0;  ///< items before it have been told to move out of the map
   PackingObserver observer_{this, [](void*, std::span<const std::byte> rows) { forget_pages(rows); },
                             [](void* self, ParamId param) { static_cast<PackedWeights*>(self)->param_packed(param); }};
+  EmbeddingObserver embedding_observer_{
+      this, [](void* self, size_t tokens) { static_cast<PackedWeights*>(self)->tokens_embedded(tokens); }};
   std::thread writer_;
 };
 

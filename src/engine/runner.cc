@@ -76,10 +76,10 @@ Status Runner::run(std::span<const BatchPart> parts, const KeepGoing& keep_going
   }
   if (answered_) model_.packed().move_some(tokens_.size());
   const Watch watch{const_cast<KeepGoing*>(&keep_going), [](void* self) { return (*static_cast<KeepGoing*>(self))(); }};
-  const Batch batch{tokens_, sequences_, outputs_, packing(), keep_going ? &watch : nullptr};
+  const Batch batch{
+      tokens_, sequences_, outputs_, packing(), keep_going ? &watch : nullptr, &model_.packed().embedding_observer()};
   KL_TRY(forward(*last_, model_.choice_params().first(last_->program.params.size()), batch, workspace_.data(),
                  pool_.parallel()));
-  model_.packed().tokens_embedded(tokens_.size());
   KL_TRY(check_finite(static_cast<int64_t>(outputs_.size())));
   for (const BatchPart& part : parts) part.kv->commit(static_cast<int64_t>(part.tokens.size()));
   answered_ = true;

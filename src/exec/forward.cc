@@ -31,13 +31,21 @@ Status check(const Plan& plan, const Batch& batch) {
   return row == T ? ok_status() : Status(Code::out_of_range, "sequences must cover the batch in order");
 }
 
+/// By stretches of tokens: whoever maps the table can let go of what one has read before the next one reads.
 void run_embed(const Walker& w, const Step& step) {
+  constexpr int64_t kStretch = 32;
   const ParamData& table = w.param(step.weight);
   const DequantizeRow dequantize = dequantize_row(table.dtype);
-  w.for_rows(w.rows(step.out), [&](int64_t i) {
-    const auto id = static_cast<size_t>(w.batch.tokens[static_cast<size_t>(i)]);
-    dequantize(table.rows + id * table.row_bytes, w.width(step.out), w.row(step.out, i));
-  });
+  const int64_t T = w.rows(step.out);
+  for (int64_t first = 0; first < T; first += kStretch) {
+    const int64_t count = first + kStretch < T ? kStretch : T - first;
+    w.for_rows(count, [&](int64_t i) {
+      const auto id = static_cast<size_t>(w.batch.tokens[static_cast<size_t>(first + i)]);
+      dequantize(table.rows + id * table.row_bytes, w.width(step.out), w.row(step.out, first + i));
+    });
+    if (const EmbeddingObserver* told = w.batch.embedding)
+      told->tokens_embedded(told->self, static_cast<size_t>(count));
+  }
 }
 
 void run_norm(const Walker& w, const Launch& launch) {

@@ -28,6 +28,13 @@ struct PackingObserver {
   void (*param_packed)(void* self, ParamId param);
 };
 
+/// Who is told while embedding tables are read.
+struct EmbeddingObserver {
+  void* self;
+  /// The rows of so many more tokens have been read, and are not read again for them. Called on the thread that called forward().
+  void (*tokens_embedded)(void* self, size_t tokens);
+};
+
 /// Who may end a batch early.
 struct Watch {
   void* self;
@@ -42,6 +49,7 @@ struct Batch {
   /// Told what weights have been packed into their pack_into; null: nothing is kept, panels are packed into scratch.
   const PackingObserver* packing = nullptr;
   const Watch* watch = nullptr;  ///< null: the batch runs to its end
+  const EmbeddingObserver* embedding = nullptr;
 };
 
 /// Walks the launches. `workspace` is plan.workspace_bytes, 64-byte aligned. Logits and hidden states lie in it until the next call.
