@@ -16,7 +16,7 @@ class SchedulerSpeculation : public SchedulerTest {
     EXPECT_TRUE(generate(session, *tokenizer_, encode(prompt), options).ok());
     return session.tokens();
   }
-  // The same request with guesses out of the answer that it gets.
+  // The same request with guesses out of the answer that it gets; to be called before a scheduler has the runner.
   GenerateOptions guessing(std::string_view prompt, GenerateOptions options, int wrong_every) {
     options.drafter = [sequence = sequence_of(prompt, options), wrong_every] {
       return std::make_unique<Oracle>(sequence, wrong_every);
@@ -60,8 +60,8 @@ TEST_F(SchedulerSpeculation, ChangesNothing) {
 
 TEST_F(SchedulerSpeculation, TakesFewerBatches) {
   open("qwen2.5", kRoomForGuesses);
-  auto running = scheduler();
   const auto options = guessing("Hello", wild(3, 120), 1000);
+  auto running = scheduler();
   const auto sink = submit(*running, "Hello", options);
   ASSERT_TRUE(sink->wait().ok());
   EXPECT_EQ(sink->usage.answer_tokens, 120);
@@ -85,9 +85,10 @@ TEST_F(SchedulerSpeculation, EndsWhereAPlainAnswerEnds) {
   EXPECT_EQ(wanted[0].finish, Finish::stop);
   EXPECT_EQ(wanted[1].finish, Finish::context);
   size_t i = 0;
+  const auto past_the_end = guessing(prompt, endless, 1000).drafter;
   auto running = scheduler();
   for (auto options : {stopping, endless, wild(5, 7), wild(5, 1)}) {
-    options.drafter = guessing(prompt, endless, 1000).drafter;  // goes on past the end
+    options.drafter = past_the_end;
     for (int round = 0; round < 3; ++round) {
       const auto sink = submit(*running, prompt, options);
       ASSERT_TRUE(sink->wait().ok());
@@ -109,9 +110,10 @@ TEST_F(SchedulerSpeculation, ChoicesLogProbabilitiesAndGrammarsAreTheSame) {
   held.sampling.logit_bias.clear();
   held.constraint = std::make_shared<const Constraint>(
       Constraint{*pool.get("form", [&] { return Result<grammar::Grammar>(*grammar); })});
+  const std::pair<GenerateOptions, GenerateOptions> both[] = {{wild(5, 60), guessing("Hello", wild(5, 60), 9)},
+                                                              {held, guessing("Hello", held, 9)}};
   auto running = scheduler();
-  for (const GenerateOptions& plain : {wild(5, 60), held}) {
-    const GenerateOptions options = guessing("Hello", plain, 9);
+  for (const auto& [plain, options] : both) {
     std::vector<std::shared_ptr<Collector>> sinks;
     for (const auto& o : {plain, options}) {
       sinks.push_back(std::make_shared<Collector>());
@@ -143,9 +145,10 @@ TEST_F(SchedulerSpeculation, ChoicesLogProbabilitiesAndGrammarsAreTheSame) {
 TEST_F(SchedulerSpeculation, TheNextTurnFindsWhatIsTrue) {
   for (const char* model : {"qwen2.5", "gemma-3"}) {
     open(model, kRoomForGuesses);
-    auto running = scheduler();
     const std::string first = "A question that is long enough to leave the windows of some layers far behind it.";
-    const auto one = submit(*running, first, guessing(first, wild(1, 40), 3));
+    const auto options = guessing(first, wild(1, 40), 3);
+    auto running = scheduler();
+    const auto one = submit(*running, first, options);
     ASSERT_TRUE(one->wait().ok());
     std::vector<TokenId> next = encode(first);
     next.insert(next.end(), one->answers[0].ids.begin(), one->answers[0].ids.end());
@@ -163,9 +166,9 @@ TEST_F(SchedulerSpeculation, TheNextTurnFindsWhatIsTrue) {
 
 TEST_F(SchedulerSpeculation, ACancelledAnswerEndsAtOnce) {
   open("qwen2.5", kRoomForGuesses);
+  const auto options = guessing("Hello", wild(1, 100), 1000);
   auto running = scheduler({.parallel = 1, .chunk = 8});
   for (const size_t after : {3u, 4u, 9u}) {
-    const auto options = guessing("Hello", wild(1, 100), 1000);
     auto sink = std::make_shared<Collector>();
     std::promise<std::shared_ptr<Ticket>> handed;
     auto ticket_there = handed.get_future().share();
