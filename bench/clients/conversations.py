@@ -86,13 +86,17 @@ class Client(FastHttpUser):
         try:
             with self.client.post("/v1/chat/completions", json=body, stream=True, catch_response=True, name=f"turn {turn}") as response:
                 if response.status_code != 200:
-                    record["error"] = response.status_code
+                    record["error"] = f"{response.status_code}: {response.text[:300]}"
                     response.failure(f"status {response.status_code}")
                     return text
                 for line in iter(lambda: response.stream.readline(b"\n"), b""):
                     if not line.startswith(b"data: {"):
                         continue
                     event = json.loads(line[6:])
+                    if "error" in event:
+                        record["error"] = f"in the stream: {json.dumps(event)[:300]}"
+                        response.failure("an error in the stream")
+                        return text
                     record["usage"] = event.get("usage") or record["usage"]
                     for choice in event["choices"]:
                         piece = choice["delta"].get("content")
