@@ -49,13 +49,15 @@ function(kinglet_isa_flags)
   endforeach()
 endfunction()
 
-# What is compiled often and runs seldom (tests, the commands' words) is built for the build's speed.
+# What is compiled often and runs seldom (tests, and the libraries below: requests' words, downloads, the commands) is built for
+# the build's speed.
+set(KINGLET_RUN_SELDOM hub api server cli)
 function(kinglet_build_quickly target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # Headers that cost a second or two in every file of the host ring, compiled once for the libraries, once with GoogleTest
-# for the tests, and once at -O1 for the commands. A file includes what it uses all the same: the tidy preset builds
+# for the tests, and once at -O1 for what runs seldom. A file includes what it uses all the same: the tidy preset builds
 # without this. Clang does not take them from targets whose definitions differ.
 set(KINGLET_PRECOMPILED <algorithm> <array> <cmath> <cstdint> <filesystem> <functional> <map> <memory> <mutex> <optional>
   <span> <string> <string_view> <thread> <unordered_map> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp>)
@@ -105,9 +107,9 @@ function(kinglet_library name)
     target_compile_options(${target} PRIVATE -fno-exceptions -fno-rtti)
   elseif(name STREQUAL "formats")  # the lowest library that has all of those headers
     kinglet_precompile(${target})
-  elseif(name STREQUAL "cli")
-    kinglet_precompile(${target})
+  elseif(name IN_LIST KINGLET_RUN_SELDOM)
     kinglet_build_quickly(${target})
+    kinglet_precompiled_by(${target} kinglet_quick_headers)
   else()
     kinglet_precompiled_by(${target} kinglet_formats)
   endif()
@@ -121,6 +123,16 @@ function(kinglet_library name)
       kinglet_precompiled_by(kinglet_${name}_test kinglet_test_headers)
     endif()
   endif()
+endfunction()
+
+# The headers of KINGLET_RUN_SELDOM: a library of nothing else.
+function(kinglet_quick_headers)
+  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/empty/quick_headers.cc CONTENT "")
+  add_library(kinglet_quick_headers STATIC ${CMAKE_BINARY_DIR}/empty/quick_headers.cc)
+  target_link_libraries(kinglet_quick_headers PRIVATE fmt::fmt nlohmann_json::nlohmann_json)
+  kinglet_precompile(kinglet_quick_headers)
+  kinglet_build_quickly(kinglet_quick_headers)
+  kinglet_sanitizers(kinglet_quick_headers)
 endfunction()
 
 # The headers of the host ring's tests: a program of nothing else (a library's code would be -fPIC, and theirs is -fPIE).
