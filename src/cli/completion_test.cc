@@ -21,9 +21,9 @@ class Completion : public ::testing::Test {
  protected:
   Completion() { add_commands(root_, value_, flag_); }
 
-  /// What `shell` prints for a script that sources the completion first.
+  /// What `shell` (a command and its options) prints for a script that sources the completion first.
   std::string run(const std::string& shell, const std::string& script, const std::string& completion) {
-    const auto path = std::filesystem::temp_directory_path() / ("kinglet_completion_test." + shell);
+    const auto path = std::filesystem::temp_directory_path() / "kinglet_completion_test.script";
     std::ofstream(path) << completion << "\n" << script;
     const std::string command = shell + " " + path.string() + " 2>&1";
     FILE* pipe = popen(command.c_str(), "r");  // NOLINT(cert-env33-c): a test's own words
