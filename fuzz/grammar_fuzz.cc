@@ -31,9 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!grammar.ok()) return grammar.status().code() == kinglet::Code::internal ? (std::abort(), 0) : 0;
   std::vector<std::string> pieces;
   for (int c = 0; c < 256; ++c) pieces.emplace_back(1, static_cast<char>(c));
-  kinglet::grammar::Matcher matcher(
-      std::make_shared<kinglet::grammar::Automaton>(std::make_shared<const Grammar>(*std::move(grammar)),
-                                                    std::make_shared<const kinglet::grammar::TokenTrie>(pieces)));
+  kinglet::grammar::Matcher matcher(std::make_shared<kinglet::grammar::Automaton>(
+      *std::move(grammar), std::make_shared<const kinglet::grammar::TokenTrie>(pieces)));
   for (size_t step = 0; step < 64; ++step) {
     const auto allowed = matcher.allowed();
     if (!allowed.ok()) return 0;

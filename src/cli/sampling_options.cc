@@ -92,8 +92,8 @@ void add_sampling(Arguments arguments, SamplingWords& words) {
 Status add_constraint(const SamplingWords& words, const Tokenizer& tokenizer, GenerateOptions& options) {
   if (words.json_schema.empty() && words.regex.empty() && words.grammar.empty()) return ok_status();
   KL_ASSIGN(grammar::Grammar grammar, grammar_of(words));
-  options.constraint = std::make_shared<const Constraint>(Constraint{std::make_shared<grammar::Automaton>(
-      std::make_shared<const grammar::Grammar>(std::move(grammar)), text_tokens(tokenizer))});
+  options.constraint = std::make_shared<const Constraint>(
+      Constraint{std::make_shared<grammar::Automaton>(std::move(grammar), text_tokens(tokenizer))});
   return ok_status();
 }
 

@@ -19,8 +19,8 @@ class ConstraintTest : public testing::Test {
   std::shared_ptr<Constraint> constraint(std::string_view pattern) const {
     auto grammar = grammar::compile_regex(pattern);
     EXPECT_TRUE(grammar.ok()) << grammar.status().text();
-    return std::make_shared<Constraint>(Constraint{std::make_shared<grammar::Automaton>(
-        std::make_shared<const grammar::Grammar>(*std::move(grammar)), text_tokens(*tokenizer_))});
+    return std::make_shared<Constraint>(
+        Constraint{std::make_shared<grammar::Automaton>(*std::move(grammar), text_tokens(*tokenizer_))});
   }
   void accept(ConstraintState& state, std::string_view text) const {
     for (const TokenId id : tokenizer_->encode(text)) ASSERT_TRUE(state.accept(id).ok()) << text;

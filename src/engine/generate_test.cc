@@ -88,8 +88,8 @@ TEST_F(Generate, TheEndTokenEndsItAndIsNotText) {
 TEST_F(Generate, KeepsToAGrammarAndEndsWithIt) {
   auto grammar = grammar::compile_regex("(ab|é)+[0-9]{2}!");
   ASSERT_TRUE(grammar.ok()) << grammar.status().text();
-  const auto constraint = std::make_shared<const Constraint>(Constraint{std::make_shared<grammar::Automaton>(
-      std::make_shared<const grammar::Grammar>(*std::move(grammar)), text_tokens(*tokenizer_))});
+  const auto constraint = std::make_shared<const Constraint>(
+      Constraint{std::make_shared<grammar::Automaton>(*std::move(grammar), text_tokens(*tokenizer_))});
   for (uint64_t seed = 0; seed < 8; ++seed) {
     GenerateOptions options = wild(seed, 0);
     options.sampling.logit_bias.clear();

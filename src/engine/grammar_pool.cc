@@ -19,8 +19,7 @@ Result<std::shared_ptr<grammar::Automaton>> GrammarPool::get(std::string_view te
   // Others need not wait for this one. Where two compile the same text at once the first to be done is kept.
   const auto start = std::chrono::steady_clock::now();
   KL_ASSIGN(grammar::Grammar grammar, compile());
-  auto made =
-      std::make_shared<grammar::Automaton>(std::make_shared<const grammar::Grammar>(std::move(grammar)), tokens());
+  auto made = std::make_shared<grammar::Automaton>(std::move(grammar), tokens());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   const std::lock_guard lock(mutex_);
   ++stats_.compiled;

@@ -39,10 +39,10 @@ void Automaton::TokenSet::add_to(TokenMask& out) const {
   for (size_t i = 0; i < mask.size(); ++i) out[i] |= mask[i];
 }
 
-Automaton::Automaton(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenTrie> trie)
+Automaton::Automaton(Grammar grammar, std::shared_ptr<const TokenTrie> trie)
     : grammar_(std::move(grammar)),
       trie_(std::move(trie)),
-      own_bytes_(bytes_of(*grammar_)),
+      own_bytes_(bytes_of(grammar_)),
       bytes_(own_bytes_),
       trim_at_(kMostLearnt) {
   forget();
@@ -129,7 +129,7 @@ Automaton::FrameId Automaton::frame(NodeId back, FrameId parent) {
 }
 
 Automaton::StateId Automaton::start() {
-  return closure({{grammar_->starts[static_cast<size_t>(grammar_->root)], kBottom}});
+  return closure({{grammar_.starts[static_cast<size_t>(grammar_.root)], kBottom}});
 }
 
 // All that can be reached without reading a byte, as a state.
@@ -144,19 +144,19 @@ Automaton::StateId Automaton::closure(std::vector<Config> work) {
     if (seen.size() > kMostConfigs * 4) return kAmbiguous;
     const Config c = work.back();
     work.pop_back();
-    const Grammar::Node& n = grammar_->nodes[static_cast<size_t>(c.node)];
+    const Grammar::Node& n = grammar_.nodes[static_cast<size_t>(c.node)];
     if (n.reads) out.configs.push_back(c);
     if (n.end) {
       if (c.frame == kBottom) out.can_end = true;
       else if (c.frame == kOpen) out.left = true;
       else push(frames_[static_cast<size_t>(c.frame)].back, frames_[static_cast<size_t>(c.frame)].parent);
     }
-    for (const Edge& e : grammar_->edges_of(c.node)) {
+    for (const Edge& e : grammar_.edges_of(c.node)) {
       if (e.kind == Edge::Kind::nothing) push(e.to, c.frame);
       if (e.kind == Edge::Kind::call) {
         // A call that nothing follows returns straight to where this rule returns: right recursion needs no stack.
-        const bool tail = grammar_->nodes[static_cast<size_t>(e.to)].only_end;
-        push(grammar_->starts[static_cast<size_t>(e.what)], tail ? c.frame : frame(e.to, c.frame));
+        const bool tail = grammar_.nodes[static_cast<size_t>(e.to)].only_end;
+        push(grammar_.starts[static_cast<size_t>(e.what)], tail ? c.frame : frame(e.to, c.frame));
       }
     }
   }
@@ -173,7 +173,7 @@ Automaton::StateId Automaton::closure(std::vector<Config> work) {
 }
 
 Automaton::StateId Automaton::add_state(State made, uint64_t hash) {
-  made.next.assign(static_cast<size_t>(grammar_->classes), kUnknown);
+  made.next.assign(static_cast<size_t>(grammar_.classes), kUnknown);
   learnt(sizeof(State) + made.configs.size() * sizeof(Config) + made.next.size() * sizeof(StateId) + kNodeBytes);
   states_.push_back(std::move(made));
   const auto id = static_cast<StateId>(states_.size() - 1);
@@ -182,13 +182,13 @@ Automaton::StateId Automaton::add_state(State made, uint64_t hash) {
 }
 
 Automaton::StateId Automaton::step(StateId from, uint8_t byte) {
-  const size_t cls = grammar_->byte_class[byte];
+  const size_t cls = grammar_.byte_class[byte];
   const StateId known = state(from).next[cls];
   if (known != kUnknown) return known;
   std::vector<Config> work;
   for (const Config& c : state(from).configs)
-    for (const Edge& e : grammar_->edges_of(c.node))
-      if (e.kind == Edge::Kind::bytes && grammar_->sets[static_cast<size_t>(e.what)][byte])
+    for (const Edge& e : grammar_.edges_of(c.node))
+      if (e.kind == Edge::Kind::bytes && grammar_.sets[static_cast<size_t>(e.what)][byte])
         work.push_back({e.to, c.frame});
   std::sort(work.begin(), work.end());
   work.erase(std::unique(work.begin(), work.end()), work.end());
@@ -208,7 +208,7 @@ Automaton::StateId Automaton::read(StateId from, std::string_view bytes) {
 int64_t Automaton::distance(StateId id) {
   if (state(id).can_end) return 0;
   if (distances_.empty()) {
-    distances_ = bytes_to_rule_end(*grammar_);
+    distances_ = bytes_to_rule_end(grammar_);
     own_bytes_ += distances_.size() * sizeof(int64_t);
   }
   int64_t best = INT64_MAX;

@@ -26,7 +26,7 @@ using TokenMask = std::vector<uint64_t>;
 /// All of it may be called by any thread. What is learnt beyond a fixed amount of memory is forgotten, all at once.
 class Automaton {
  public:
-  Automaton(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenTrie> trie);
+  Automaton(Grammar grammar, std::shared_ptr<const TokenTrie> trie);
 
   const TokenTrie& trie() const { return *trie_; }
   uint64_t bytes() const {
@@ -102,7 +102,7 @@ class Automaton {
   const Local& local(NodeId node);
   const TokenSet& beyond(const Config& config);
 
-  const std::shared_ptr<const Grammar> grammar_;
+  const Grammar grammar_;
   const std::shared_ptr<const TokenTrie> trie_;
   uint64_t own_bytes_;  // of the grammar
   std::atomic<uint64_t> bytes_;

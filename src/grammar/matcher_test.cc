@@ -9,7 +9,7 @@ void masks_agree_with_reading(Result<Grammar> grammar, uint32_t seed) {
   std::vector<std::string> pieces;
   const auto trie = test_trie(&pieces);
   ASSERT_TRUE(grammar.ok()) << grammar.status().text();
-  const auto shared = std::make_shared<Automaton>(std::make_shared<const Grammar>(*std::move(grammar)), trie);
+  const auto shared = std::make_shared<Automaton>(*std::move(grammar), trie);
   Matcher m(shared), other(shared);
   std::mt19937 random(seed);
   std::string text;

@@ -26,7 +26,7 @@ inline std::shared_ptr<const TokenTrie> test_trie(std::vector<std::string>* piec
 inline Matcher matcher_of(Result<Grammar> grammar) {
   EXPECT_TRUE(grammar.ok()) << grammar.status().text();
   if (!grammar.ok()) std::abort();
-  return Matcher(std::make_shared<Automaton>(std::make_shared<const Grammar>(*std::move(grammar)), test_trie()));
+  return Matcher(std::make_shared<Automaton>(*std::move(grammar), test_trie()));
 }
 
 inline bool matches(Matcher& m, std::string_view text) {

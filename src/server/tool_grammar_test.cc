@@ -38,8 +38,8 @@ bool allows(const ChatFamily& family, const ToolUse& use, std::string_view text,
   }
   std::vector<std::string> pieces;
   for (int c = 0; c < 256; ++c) pieces.emplace_back(1, static_cast<char>(c));
-  grammar::Matcher matcher(std::make_shared<grammar::Automaton>(
-      std::make_shared<const grammar::Grammar>(*std::move(made)), std::make_shared<const grammar::TokenTrie>(pieces)));
+  grammar::Matcher matcher(
+      std::make_shared<grammar::Automaton>(*std::move(made), std::make_shared<const grammar::TokenTrie>(pieces)));
   return matcher.accept(text).ok() && matcher.can_end();
 }
 
