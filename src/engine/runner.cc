@@ -1,5 +1,6 @@
 #include "engine/runner.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "host/error.h"
@@ -50,6 +51,11 @@ Status Runner::plan(const PlanOptions& options) {
   }
   KL_ASSIGN(workspace_, Block::allocate(workspace, MemoryUse::activations, model_.ledger()));
   return ok_status();
+}
+
+int64_t Runner::guess_room(int64_t length) const {
+  const int64_t original = model_.original_context(), room = std::min(KvSequence::kTakeBack - 1, context() - length);
+  return length <= original ? std::min(room, original - length) : room;
 }
 
 Status Runner::run(std::span<const BatchPart> parts, const KeepGoing& keep_going) {

@@ -45,6 +45,9 @@ class Runner {
   const Plan& plan() const { return plan_; }
   int threads() const { return pool_.threads(); }
   int64_t context() const { return plan_.options.max_context; }
+  /// How many tokens may be guessed behind a sequence of `length` tokens, the last of them not evaluated: what can be taken back and the
+  /// context has room for, and no guess changes what factors the rope has. Negative where the sequence is too long itself.
+  int64_t guess_room(int64_t length) const;
   int64_t batch_tokens() const { return plan_.options.max_tokens; }
   KvPool& kv_pool() { return *kv_pool_; }
   Parallel parallel() { return pool_.parallel(); }  ///< the runner's threads, for what is done with logits

@@ -57,6 +57,7 @@ struct Scheduler::Planned {
   Sequence* sequence;
   int64_t count;
   int64_t end() const { return sequence->kv.length() + count; }
+  bool answers() const { return sequence->answers(); }
   BatchPart part() const {
     Sequence& s = *sequence;
     if (!s.ahead.empty()) return {&s.kv, s.ahead, Outputs::all, s.kind.long_rope, s.kind.adapter};
@@ -350,7 +351,7 @@ void Scheduler::plan_prompts() {
 
 // Beside the stretch of a prompt nothing is guessed: what such a batch takes says nothing about guesses.
 void Scheduler::plan_guesses() {
-  if (!std::ranges::all_of(batch_, [](const Planned& p) { return p.sequence->answers(); })) return;
+  if (!std::ranges::all_of(batch_, &Planned::answers)) return;
   std::vector<Sequence*> able;
   for (const Planned& p : batch_) {
     Sequence& s = *p.sequence;
@@ -376,13 +377,9 @@ void Scheduler::plan_guesses() {
   if (place.tokens == place.answers) times_.untried(place.tokens);
 }
 
-// As Session::guess_room, and the last token of an answer is not evaluated.
 int64_t Scheduler::guess_room(const Sequence& s) const {
-  const int64_t original = runner_.model().original_context(), most = s.job->request.options.max_tokens;
-  int64_t room = std::min(KvSequence::kTakeBack - 1, runner_.context() - s.length());
-  if (most > 0) room = std::min(room, most - s.stream.tokens() - 1);
-  if (s.length() <= original) room = std::min(room, original - s.length());
-  return room;
+  const int64_t room = runner_.guess_room(s.length()), most = s.job->request.options.max_tokens;
+  return most > 0 ? std::min(room, most - s.stream.tokens() - 1) : room;  // an answer's last token is not evaluated
 }
 
 void Scheduler::add_part(Sequence& s, int64_t count) {
@@ -472,7 +469,7 @@ void Scheduler::evaluate(std::span<const Planned> planned) {
     parts.push_back(p.part());
     size += std::ssize(parts.back().tokens);
   }
-  const bool answers = std::ranges::all_of(planned, [](const Planned& p) { return p.sequence->answers(); });
+  const bool answers = std::ranges::all_of(planned, &Planned::answers);
   const auto start = Clock::now();
   const Status status = runner_.run(parts, [&] {
     last_beat_ = Clock::now().time_since_epoch().count();

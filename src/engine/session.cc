@@ -61,11 +61,8 @@ Status Session::append(std::span<const TokenId> tokens, const Progress& progress
 }
 
 int64_t Session::guess_room() const {
-  const int64_t after = length() + 1, original = runner_->model().original_context();
-  int64_t room = std::min({runner_->plan().options.max_outputs, runner_->batch_tokens(), KvSequence::kTakeBack}) - 1;
-  room = std::min(room, runner_->context() - after);
-  if (after <= original) room = std::min(room, original - after);  // no guess changes what factors the rope has
-  return std::max<int64_t>(room, 0);
+  const int64_t batch = std::min(runner_->plan().options.max_outputs, runner_->batch_tokens());
+  return std::max<int64_t>(0, std::min(batch - 1, runner_->guess_room(length() + 1)));
 }
 
 Status Session::append_guessing(TokenId token, std::span<const TokenId> guess) {
