@@ -9,13 +9,8 @@
 namespace kinglet {
 namespace {
 
-class ConstraintTest : public testing::Test {
+class ConstraintTest : public ByteTokenizerTest {
  protected:
-  void SetUp() override {
-    auto tokenizer = byte_tokenizer();
-    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().text();
-    tokenizer_.emplace(*std::move(tokenizer));
-  }
   std::shared_ptr<Constraint> constraint(std::string_view pattern) const {
     auto grammar = grammar::compile_regex(pattern);
     EXPECT_TRUE(grammar.ok()) << grammar.status().text();
@@ -31,7 +26,6 @@ class ConstraintTest : public testing::Test {
     const auto id = static_cast<size_t>(tokenizer_->encode(std::string(1, c)).front());
     return *mask == nullptr || ((**mask)[id / 64] >> (id % 64) & 1) != 0;
   }
-  std::optional<Tokenizer> tokenizer_;
 };
 
 TEST_F(ConstraintTest, ATriggerSwitchesItOn) {

@@ -12,19 +12,13 @@
 namespace kinglet {
 namespace {
 
-class GrammarPoolTest : public testing::Test {
+class GrammarPoolTest : public ByteTokenizerTest {
  protected:
-  void SetUp() override {
-    auto tokenizer = byte_tokenizer();
-    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().text();
-    tokenizer_.emplace(*std::move(tokenizer));
-  }
   std::shared_ptr<grammar::Automaton> of_pattern(GrammarPool& pool, const std::string& pattern) {
     auto made = pool.get(pattern, [&] { return ++compiled_, grammar::compile_regex(pattern); });
     EXPECT_TRUE(made.ok()) << made.status().text();
     return *std::move(made);
   }
-  std::optional<Tokenizer> tokenizer_;
   std::atomic<int> compiled_{0};
 };
 

@@ -150,17 +150,8 @@ TEST_F(SchedulerSpeculation, TheNextTurnFindsWhatIsTrue) {
     auto running = scheduler();
     const auto one = submit(*running, first, options);
     ASSERT_TRUE(one->wait().ok());
-    std::vector<TokenId> next = encode(first);
-    next.insert(next.end(), one->answers[0].ids.begin(), one->answers[0].ids.end());
-    const auto held = static_cast<int64_t>(next.size()) - 1;
-    for (const TokenId id : encode(" And then?")) next.push_back(id);
-    auto sink = std::make_shared<Collector>();
-    ASSERT_TRUE(running->submit({.prompt = next, .options = wild(2, 9), .sink = sink}).ok());
-    ASSERT_TRUE(sink->wait().ok());
-    EXPECT_EQ(sink->usage.cached_tokens, held) << model;
-    running.reset();
-    Session session(*runner_);
-    EXPECT_EQ(sink->answers[0].text, generate(session, *tokenizer_, next, wild(2, 9))->text) << model;
+    SCOPED_TRACE(model);
+    expect_next_turn(std::move(running), first, *one);
   }
 }
 

@@ -81,6 +81,22 @@ class SchedulerTest : public TinyModel {
     EXPECT_TRUE(ticket.ok()) << ticket.status().text();
     return sink;
   }
+  /// The next turn of the conversation that `one` answered `first` in: all of it but the answer's last token, which was not evaluated, is
+  /// found, and the answer is that of a session.
+  void expect_next_turn(std::unique_ptr<Scheduler> running, std::string_view first, const Collector& one) {
+    const std::vector<TokenId>& answer = one.answers.at(0).ids;
+    std::vector<TokenId> next = encode(first);
+    next.insert(next.end(), answer.begin(), answer.end());
+    const auto held = static_cast<int64_t>(next.size()) - 1;
+    for (const TokenId id : encode(" And then?")) next.push_back(id);
+    auto sink = std::make_shared<Collector>();
+    ASSERT_TRUE(running->submit({.prompt = next, .options = wild(2, 9), .sink = sink}).ok());
+    ASSERT_TRUE(sink->wait().ok());
+    EXPECT_EQ(sink->usage.cached_tokens, held);
+    running.reset();
+    Session session(*runner_);
+    EXPECT_EQ(sink->answers[0].text, generate(session, *tokenizer_, next, wild(2, 9))->text);
+  }
 };
 
 }  // namespace kinglet

@@ -13,13 +13,8 @@ constexpr char kTemplate[] =
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}"
     "{% if tools %}{{ tools | tojson }}{% endif %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
-class ChatPrompt : public testing::Test {
+class ChatPrompt : public ByteTokenizerTest {
  protected:
-  void SetUp() override {
-    auto tokenizer = byte_tokenizer();
-    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().text();
-    tokenizer_.emplace(*std::move(tokenizer));
-  }
   ChatFormat format(std::string text) const {
     auto made = ChatFormat::create(*tokenizer_, {.text = std::move(text)});
     EXPECT_TRUE(made.ok()) << made.status().text();
@@ -35,7 +30,6 @@ class ChatPrompt : public testing::Test {
     c.add("user", text);
     return c;
   }
-  std::optional<Tokenizer> tokenizer_;
 };
 
 TEST_F(ChatPrompt, SpecialTokensAreTheTemplatesOnly) {

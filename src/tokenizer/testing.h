@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "formats/json.h"
 #include "tokenizer/tokenizer.h"
 
@@ -15,5 +17,15 @@ inline Result<Tokenizer> byte_tokenizer() {
   KL_ASSIGN(const Json config, read_json(folder + "tokenizer_config.json"));
   return Tokenizer::from_tokenizer_json(tokenizer, config);
 }
+
+class ByteTokenizerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto tokenizer = byte_tokenizer();
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().text();
+    tokenizer_.emplace(*std::move(tokenizer));
+  }
+  std::optional<Tokenizer> tokenizer_;
+};
 
 }  // namespace kinglet

@@ -11,13 +11,8 @@ constexpr char kTemplate[] =
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
-class Samples : public testing::Test {
+class Samples : public ByteTokenizerTest {
  protected:
-  void SetUp() override {
-    auto tokenizer = byte_tokenizer();
-    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().text();
-    tokenizer_.emplace(*std::move(tokenizer));
-  }
   SampleMaker maker(SampleOptions options = {}, std::string text = kTemplate) const {
     auto made = SampleMaker::create(&*tokenizer_, {.text = std::move(text)}, options);
     EXPECT_TRUE(made.ok()) << made.status().text();
@@ -36,7 +31,6 @@ class Samples : public testing::Test {
     EXPECT_TRUE(made.ok()) << made.status().text();
     return made.ok() ? masked_text(&*tokenizer_, *made) : "";
   }
-  std::optional<Tokenizer> tokenizer_;
   Cut cut_;
 };
 
