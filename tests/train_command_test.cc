@@ -217,7 +217,7 @@ int shell(const std::string& script) {
 
 TEST_F(TrainCommand, ResumesAfterAKillBitForBit) {
   const auto sixty = [&](const std::string& out, std::vector<std::string> more) {
-    more.insert(more.end(), {"--checkpoint-every", "2"});
+    more.insert(more.end(), {"--checkpoint-every", "2", "--dropout", "0.1"});
     auto w = words(out, std::move(more));
     std::replace(w.begin(), w.end(), std::string("6"), std::string("60"));
     return w;

@@ -166,14 +166,15 @@ PlannedModel planned(Run& run) {
           .parameters = {.parallel = run.pool.parallel()},
           .stored = train::stored_in(*run.start.checkpoint),
           .sequence = run.window,
-          .compute = compute_of(run.words.training)};
+          .compute = compute_of(run.words.training),
+          .dropout = run.words.training.dropout};
 }
 
 /// Seconds for the first batch, the second time it is walked. The gradients it adds are zeros.
 Result<double> time_batch(Run& run) {
   train::DataOrder order = run.order();
   train::DataCursor cursor;
-  const train::Batch batch = order.batch(order.next(cursor, run.shape.batch));
+  const train::Batch batch = order.training_batch(order.next(cursor, run.shape.batch), cursor.epoch);
   double seconds = 0;
   for (int i = 0; i < 2; ++i) {
     const auto begin = std::chrono::steady_clock::now();
@@ -364,6 +365,7 @@ Action setup_train(Arguments arguments) {
   arguments.option("--gguf", words->gguf, "also write the model as this GGUF file");
   arguments.flag("--strict", words->strict, "stop at the first row that cannot be used, in place of counting it");
   add_training(arguments, words->training);
+  add_dropout(arguments, words->training);
   add_teacher(arguments, words->teacher);
   add_common(arguments, words->common);
   arguments.footer(

@@ -136,6 +136,16 @@ void add_training(Arguments arguments, TrainingWords& words) {
   add_output(arguments, words);
 }
 
+void add_dropout(Arguments arguments, TrainingWords& w) {
+  arguments
+      .option("--dropout", w.dropout,
+              "share of values left out of the embedding and of what attention and feed-forward add, in training "
+              "alone: against learning few data by heart, e.g. 0.1")
+      .range(0.0, 0.99)
+      .group("Optimization")
+      .show_default();
+}
+
 Result<train::Schedule> schedule_of(const TrainingWords& w, int64_t steps) {
   const auto kind = train::schedule_from_name(w.schedule);
   if (!kind) return error(Code::invalid_argument, "no schedule '{}'", w.schedule);
@@ -184,6 +194,7 @@ Json course_of(const TrainingWords& w, int64_t steps) {
               {"clip", w.clip},
               {"lora-plus", w.lora_plus}};
   if (w.compute != "auto") course["compute"] = w.compute;
+  if (w.dropout > 0) course["dropout"] = w.dropout;
   return course;
 }
 

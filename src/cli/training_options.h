@@ -26,7 +26,7 @@ struct TrainingWords {
   std::string schedule = "cosine", optimizer = "adamw";
   int64_t warmup = -1, decay_steps = -1;
   std::vector<double> betas{0.9, 0.95};
-  double eps = 1e-8, weight_decay = 0.1, clip = 1.0, most_rise = 3.0, lora_plus = 1;
+  double eps = 1e-8, weight_decay = 0.1, dropout = 0, clip = 1.0, most_rise = 3.0, lora_plus = 1;
   bool decay_all = false;
   std::string checkpointing = "auto", compute = "auto";
   // what is written
@@ -37,6 +37,7 @@ struct TrainingWords {
 };
 
 void add_training(Arguments arguments, TrainingWords& words);
+void add_dropout(Arguments arguments, TrainingWords& words);
 
 /// Errors: invalid_argument for a name that is none, and Schedule::check's. `steps`: of the run.
 Result<train::Schedule> schedule_of(const TrainingWords& words, int64_t steps);

@@ -131,7 +131,8 @@ Status plan_memory(const PlannedModel& model, const TrainingWords& words, const 
   if (available > 0) limit = std::min(limit, available);
   auto mode = first_checkpointing(words, model);
   for (;;) {
-    const train::GraphOptions options{.parallel = model.parameters.parallel, .checkpointing = mode, .kernels = {}};
+    const train::GraphOptions options{
+        .parallel = model.parameters.parallel, .checkpointing = mode, .kernels = {}, .dropout = model.dropout};
     KL_ASSIGN(const train::WalkNeeds walk,
               train::walk_needs(*model.program, model.parameters, options, {tokens, tokens, model.sequence}));
     plan.activations = walk.bytes;
@@ -173,7 +174,8 @@ Result<train::Graph> planned_graph(const PlannedModel& model, train::Parameters&
                               {.parallel = model.parameters.parallel,
                                .checkpointing = plan.checkpointing,
                                .kernels = {},
-                               .compute = model.compute},
+                               .compute = model.compute,
+                               .dropout = model.dropout},
                               ledger);
 }
 

@@ -45,6 +45,7 @@ struct PlannedModel {
   train::StoredType stored;
   int64_t sequence = 0;  ///< tokens of one of a batch's sequences
   train::Compute compute = train::Compute::f32;
+  double dropout = 0;
 };
 /// Counts parameters and activations, and chooses whether layers are computed twice: as --checkpointing says, or where the rest
 /// does not fit `limit` bytes or this machine. Errors: those of train/needs.h.

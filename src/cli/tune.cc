@@ -49,6 +49,7 @@ Action setup_tune(Arguments arguments) {
       .show_default()
       .one_of({"full", "lora", "qlora", "dora"});
   add_tuning(arguments, *words);
+  add_dropout(arguments, words->training);
   add_teacher(arguments, words->teacher);
   arguments.footer(
       "Examples:\n"

@@ -168,7 +168,8 @@ PlannedModel TuningRun::planned() {
                                     .parallel = pool.parallel()},
                      .stored = train::stored_in(*checkpoint),
                      .sequence = words.max_length,
-                     .compute = compute_of(words.training)};
+                     .compute = compute_of(words.training),
+                     .dropout = words.training.dropout};
   if (weightless) {  // as `kinglet synth` would make it
     const auto type = words.base_type == "nf4" ? DType::bf16 : dtype_from_name(words.base_type).value_or(DType::q4_k);
     model.stored = [type](const ParamInfo& p) -> Result<DType> { return convert::stored_type(p, type); };

@@ -22,6 +22,7 @@ struct Batch {
   std::vector<int32_t> positions;  ///< (T), from 0 in each sequence
   std::vector<int32_t> starts{0};  ///< (B + 1): sequence b is [starts[b], starts[b + 1])
   std::vector<int32_t> targets;    ///< (T): the token that this row predicts, kIgnore where it counts for no loss
+  std::vector<uint64_t> noise{};   ///< (B) what each sequence's dropout is drawn from; empty: nothing is left out
 
   int64_t size() const { return static_cast<int64_t>(tokens.size()); }           ///< T
   int64_t sequences() const { return static_cast<int64_t>(starts.size()) - 1; }  ///< B

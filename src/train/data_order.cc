@@ -5,6 +5,7 @@
 #include "convert/random_blocks.h"
 #include "formats/json.h"
 #include "host/error.h"
+#include "train/dropout.h"
 
 namespace kinglet::train {
 namespace {
@@ -101,6 +102,12 @@ Batch DataOrder::batch(std::span<const Window> windows) const {
     append_sequence(batch, ids.first(w.length), labels.first(size_t{w.length} + 1));
   }
   return batch;
+}
+
+Batch DataOrder::training_batch(std::span<const Window> windows, uint64_t epoch) const {
+  Batch out = batch(windows);
+  for (const Window& w : windows) out.noise.push_back(sequence_noise(options_.seed, epoch, w.sample, w.begin));
+  return out;
 }
 
 Json to_json(const DataCursor& cursor) { return {{"epoch", cursor.epoch}, {"next", cursor.next}}; }

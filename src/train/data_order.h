@@ -51,6 +51,8 @@ class DataOrder {
   /// its epoch ends, and the next one begins the next epoch.
   std::vector<Window> next(DataCursor& cursor, const BatchBudget& budget);
   Batch batch(std::span<const Window> windows) const;
+  /// The same to learn from: with the noise that dropout draws from, of the seed, the pieces' epoch and the pieces.
+  Batch training_batch(std::span<const Window> windows, uint64_t epoch) const;
 
   /// Groups in an epoch, and its tokens.
   size_t epoch_size(uint64_t epoch);

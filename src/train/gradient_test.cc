@@ -8,6 +8,7 @@
 #include "host/threads.h"
 #include "kernels/kernels.h"
 #include "kernels/testing.h"
+#include "train/dropout.h"
 #include "train/graph.h"
 
 namespace kinglet::train {
@@ -26,8 +27,13 @@ class DoubleWalk {
  public:
   /// `divisors`: of each parameter, what a gain divides it by; empty: nothing.
   DoubleWalk(const Program& program, const std::vector<Values>& params, const std::vector<Values>& divisors,
-             const Batch& batch)
-      : p_(program), params_(params), divisors_(divisors), batch_(batch) {
+             const Batch& batch, const Dropout& dropout)
+      : p_(program),
+        params_(params),
+        divisors_(divisors),
+        batch_(batch),
+        dropout_(dropout),
+        sites_(dropout_sites(program)) {
     for (size_t i = 0; i < batch.targets.size(); ++i)
       if (batch.targets[i] != kIgnore) outputs_.push_back(i);
     slots_.resize(program.slots.size());
@@ -58,14 +64,25 @@ class DoubleWalk {
   double param(ParamId id, int64_t i) const {
     return id == kNone ? 0 : params_[static_cast<size_t>(id)][static_cast<size_t>(i)];
   }
-  size_t start_of(size_t row) const {
-    size_t b = 0;
-    while (static_cast<size_t>(batch_.starts[b + 1]) <= row) ++b;
-    return static_cast<size_t>(batch_.starts[b]);
+  /// What dropout multiplies with where a step reads its input i (an embedding: where it writes); else ones.
+  Values kept(const Step& s, int i, size_t r) const {
+    const auto step = static_cast<size_t>(&s - p_.steps.data());
+    std::vector<float> factors(static_cast<size_t>(width(s.out)), 1.0f);
+    if (sites_[step] == i && !batch_.noise.empty()) {
+      const DropoutRow row =
+          dropout_.row(batch_.noise[sequence_of(r)], static_cast<int32_t>(step), batch_.positions[r]);
+      reference_gradients().dropout_factors(row, 0, width(s.out), factors.data());
+    }
+    return {factors.begin(), factors.end()};
   }
-  size_t length_of(size_t row) const {
+  size_t sequence_of(size_t row) const {
     size_t b = 0;
     while (static_cast<size_t>(batch_.starts[b + 1]) <= row) ++b;
+    return b;
+  }
+  size_t start_of(size_t row) const { return static_cast<size_t>(batch_.starts[sequence_of(row)]); }
+  size_t length_of(size_t row) const {
+    const size_t b = sequence_of(row);
     return static_cast<size_t>(batch_.starts[b + 1] - batch_.starts[b]);
   }
 
@@ -75,9 +92,12 @@ class DoubleWalk {
   void run_row(const Step& s, size_t r) {
     const int64_t n = width(s.out);
     switch (s.op) {
-      case Op::embed:
-        for (int64_t c = 0; c < n; ++c) at(s.out, r, c) = param(s.weight, batch_.tokens[r] * n + c);
+      case Op::embed: {
+        const Values factors = kept(s, 0, r);
+        for (int64_t c = 0; c < n; ++c)
+          at(s.out, r, c) = param(s.weight, batch_.tokens[r] * n + c) * factors[static_cast<size_t>(c)];
         return;
+      }
       case Op::rms_norm:
       case Op::layer_norm:
         return norm(s, r);
@@ -98,9 +118,14 @@ class DoubleWalk {
       case Op::gelu_mul:
         for (int64_t c = 0; c < n; ++c) at(s.out, r, c) = activation(s.op, at(s.in[0], r, c)) * at(s.in[1], r, c);
         return;
-      case Op::add:
-        for (int64_t c = 0; c < n; ++c) at(s.out, r, c) = at(s.in[0], r, c) + at(s.in[1], r, c);
+      case Op::add: {
+        const Values first = kept(s, 0, r), second = kept(s, 1, r);
+        for (int64_t c = 0; c < n; ++c) {
+          const auto i = static_cast<size_t>(c);
+          at(s.out, r, c) = at(s.in[0], r, c) * first[i] + at(s.in[1], r, c) * second[i];
+        }
         return;
+      }
       case Op::scale:
         for (int64_t c = 0; c < n; ++c) at(s.out, r, c) = at(s.in[0], r, c) * s.attr.factor;
         return;
@@ -182,6 +207,8 @@ class DoubleWalk {
   const std::vector<Values>& params_;
   const std::vector<Values>& divisors_;
   const Batch& batch_;
+  const Dropout& dropout_;
+  std::vector<int8_t> sites_;
   std::vector<size_t> outputs_;
   std::vector<Values> slots_;
 };
@@ -291,9 +318,11 @@ std::vector<Values> row_norms(const ProgramStorage& program, const std::vector<V
 }
 
 /// The derivative of every parameter along a random direction, in double, against the walk's.
-void check_gradients(const ProgramStorage& program, const std::string& kernels) {
+void check_gradients(const ProgramStorage& program, const std::string& kernels, double rate = 0) {
   ASSERT_TRUE(validate(program.view()).ok()) << validate(program.view()).text();
-  const Batch batch = test_batch();
+  Batch batch = test_batch();
+  if (rate > 0) batch.noise = {1, 2, 3};
+  const Dropout dropout = *Dropout::create(rate);
   Ledger ledger;
   auto parameters = Parameters::random(program, 11, ledger);
   ASSERT_TRUE(parameters.ok());
@@ -317,16 +346,16 @@ void check_gradients(const ProgramStorage& program, const std::string& kernels) 
     for (int sign : {0, 1}) {
       auto moved = values;
       for (size_t j = 0; j < along.size(); ++j) moved[i][j] += (sign == 0 ? -kStep : kStep) * along[j];
-      ends[sign] = DoubleWalk(program.view(), moved, norms, batch).loss();
+      ends[sign] = DoubleWalk(program.view(), moved, norms, batch, dropout).loss();
     }
     want.push_back((ends[1] - ends[0]) / (2 * kStep));
   }
-  const double want_loss = DoubleWalk(program.view(), values, norms, batch).loss();
+  const double want_loss = DoubleWalk(program.view(), values, norms, batch, dropout).loss();
   ThreadPool pool(2);
-  for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::layers}) {
-    auto graph =
-        Graph::create(program, *parameters,
-                      {.parallel = pool.parallel(), .checkpointing = checkpointing, .kernels = kernels}, ledger);
+  for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::activations, Checkpointing::layers}) {
+    auto graph = Graph::create(
+        program, *parameters,
+        {.parallel = pool.parallel(), .checkpointing = checkpointing, .kernels = kernels, .dropout = rate}, ledger);
     ASSERT_TRUE(graph.ok()) << graph.status().text();
     parameters->zero_gradients(pool.parallel());
     const auto loss = graph->backward(batch, 1.0);
@@ -471,6 +500,36 @@ TEST_P(OperatorGradients, MagnitudesAndGains) {
   }
   ASSERT_TRUE(apply_adapter(w.p, adapter, AdapterUse::train).ok());
   check_gradients(w.p, GetParam());
+}
+
+// A scaled embedding, branches with a bias and without, after their stream and before it, one after the other from one x, and
+// adapters in them.
+TEST_P(OperatorGradients, Dropout) {
+  Writer w;
+  SlotId x = w.step(Op::scale, {w.embed(kV, kC)}, kC, {.factor = 1.7f});
+  w.layer = 0;
+  x = w.step(Op::add, {x, w.linear(w.norm(x), kC, true)}, kC);
+  x = w.step(Op::add, {x, w.linear(x, kC)}, kC);
+  w.layer = 1;
+  x = w.step(Op::add, {w.linear(w.norm(x), kC), x}, kC);
+  const SlotId one = w.linear(x, kC), other = w.step(Op::silu_mul, {w.linear(x, kC), w.linear(x, kC)}, kC);
+  x = w.step(Op::add, {w.step(Op::add, {x, one}, kC), w.step(Op::scale, {other}, kC, {.factor = 0.5f})}, kC);
+  w.finish(x, kV);
+  check_gradients(w.p, GetParam(), 0.3);
+  Adapter adapter;
+  for (const Step& s : w.p.steps) {
+    if (s.op != Op::linear || s.layer == kNone) continue;
+    const Shape shape = w.p.params[static_cast<size_t>(s.weight)].shape;
+    const auto values = [](int64_t n) { return std::vector<float>(static_cast<size_t>(n), 0.1f); };
+    adapter.pairs.push_back({.base = s.weight,
+                             .R = 3,
+                             .scale = 0.7f,
+                             .a = values(3 * shape[1]),
+                             .b = values(shape[0] * 3),
+                             .magnitude = {}});
+  }
+  ASSERT_TRUE(apply_adapter(w.p, adapter, AdapterUse::train).ok());
+  check_gradients(w.p, GetParam(), 0.3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, OperatorGradients, testing::ValuesIn(kernel_names()),

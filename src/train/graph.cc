@@ -16,6 +16,8 @@ Status check(const Program& program, const Batch& batch) {
   if (batch.positions.size() != batch.tokens.size() || batch.targets.size() != batch.tokens.size() ||
       batch.starts[0] != 0 || batch.starts.back() != T)
     return Status(Code::out_of_range, "the parts of a batch differ in length");
+  if (!batch.noise.empty() && static_cast<int64_t>(batch.noise.size()) != batch.sequences())
+    return Status(Code::out_of_range, "a batch has noise for each of its sequences or for none");
   for (size_t b = 0; b + 1 < batch.starts.size(); ++b) {
     if (batch.starts[b + 1] <= batch.starts[b] || batch.starts[b + 1] > T)
       return Status(Code::out_of_range, "sequences must cover the batch in order");
@@ -133,12 +135,14 @@ Result<Graph> Graph::create(const ProgramStorage& program, Parameters& parameter
   tools.parallel = options.parallel;
   KL_ASSIGN(tools.products,
             Products::create(*tools.kernels, *tools.gradients, options.parallel, ledger, options.compute));
+  KL_ASSIGN(tools.dropout, Dropout::create(options.dropout));
   impl->ledger = &ledger;
   tools.norms = RowNorms(program, parameters, tools.products, options.parallel);
   std::vector<uint8_t> trained;
   for (const Parameter& p : parameters.all()) trained.push_back(p.trained() ? 1 : 0);
   KL_ASSIGN(impl->tapes[0], make_tape(tools.program, trained, {.backward = false}));
-  KL_ASSIGN(impl->tapes[1], make_tape(tools.program, trained, {.checkpointing = options.checkpointing}));
+  KL_ASSIGN(impl->tapes[1], make_tape(tools.program, trained,
+                                      {.dropout = tools.dropout.any(), .checkpointing = options.checkpointing}));
   return Graph(std::move(impl));
 }
 

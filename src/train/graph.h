@@ -23,6 +23,7 @@ struct GraphOptions {
   Checkpointing checkpointing = Checkpointing::none;
   std::string kernels;  ///< row of the kernel table by name; empty: the best
   Compute compute = Compute::f32;
+  double dropout = 0;  ///< of Dropout, in backward passes of batches that have noise; [0, 1)
 };
 
 /// A loss over unmasked targets: the sum of negative log likelihoods in nats, and how many.
@@ -54,7 +55,7 @@ struct DistilledLoss {
 class Graph {
  public:
   /// `program` and `parameters` (made for this program) must outlive the graph. Errors: invalid_argument (kernels that
-  /// are not there), unsupported (a program whose output head is not its end).
+  /// are not there), out_of_range (the dropout), unsupported (a program whose output head is not its end).
   static Result<Graph> create(const ProgramStorage& program, Parameters& parameters, const GraphOptions& options,
                               Ledger& ledger);
   Graph(Graph&&) noexcept;

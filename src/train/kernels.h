@@ -41,6 +41,13 @@ struct NormRow {
   int64_t n;
 };
 
+/// Which values of a row dropout leaves out: those whose 24-bit hash is below `least`. The others are multiplied by `scale`.
+struct DropoutRow {
+  uint32_t key, second_key;
+  int32_t least;
+  float scale;
+};
+
 struct GradientKernels {
   int64_t panel_columns;  ///< of packed B
 
@@ -63,6 +70,8 @@ struct GradientKernels {
   /// y += factor * x.
   void (*add_scaled)(const float* x, float factor, int64_t n, float* y);
   float (*dot)(const float* a, const float* b, int64_t n);
+  /// What dropout multiplies columns [first, first + n) of a row with: 0 or its scale. The same bits in every table.
+  void (*dropout_factors)(const DropoutRow& row, int64_t first, int64_t n, float* factors);
 
   /// max of x, and the sum of exp(x - max).
   void (*sum_exp)(const float* x, int64_t n, float* max, float* sum);

@@ -46,10 +46,10 @@ Result<StepLoss> LanguageModeling::accumulate() {
   std::vector<Batch> batches;
   StepLoss out;
   for (const auto& windows : next_step(order_, cursor_, shape_)) {
-    const Batch whole = order_.batch(windows);
+    const Batch whole = order_.training_batch(windows, cursor_.epoch);
     out.tokens += whole.size();
     out.targets += unmasked(whole);
-    batches.push_back(exchange_ == nullptr ? whole : order_.batch(mine(windows)));
+    batches.push_back(exchange_ == nullptr ? whole : order_.training_batch(mine(windows), cursor_.epoch));
   }
   if (out.targets == 0)
     return Status(Code::corrupt, "none of the step's tokens counts for the loss; look at the data's labels");

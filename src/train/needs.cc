@@ -6,6 +6,7 @@
 #include "arch/model_spec.h"
 #include "host/error.h"
 #include "train/attention.h"
+#include "train/dropout.h"
 #include "train/product.h"
 #include "train/tape.h"
 
@@ -123,8 +124,9 @@ Result<WalkNeeds> walk_needs(const ProgramStorage& program, const ParameterOptio
   if (kernels == nullptr)
     return error(Code::invalid_argument, "no kernels named '{}' on this processor", options.kernels);
   const GradientKernels& gradients = gradient_kernels(kernels->name);
+  KL_ASSIGN(const Dropout dropout, Dropout::create(options.dropout));
   KL_ASSIGN(const Tape tape, make_tape(program.view(), trained_mask(program, parameters.trained),
-                                       {.checkpointing = options.checkpointing}));
+                                       {.dropout = dropout.any(), .checkpointing = options.checkpointing}));
   Ledger ledger;  // blocks that nobody touches take no memory
   KL_ASSIGN(Products products, Products::create(*kernels, gradients, options.parallel, ledger));
   const int32_t sequence[] = {0, static_cast<int32_t>(batch.tokens)};  // one long sequence takes the most

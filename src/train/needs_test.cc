@@ -26,7 +26,7 @@ TEST_P(Needs, AreWhatABatchThenTakes) {
   Ledger ledger;
   auto parameters = Parameters::random(spec->program, 1, ledger);
   ASSERT_TRUE(parameters.ok());
-  const GraphOptions options{.checkpointing = GetParam()};
+  const GraphOptions options{.checkpointing = GetParam(), .dropout = 0.1};
   const auto needs = walk_needs(spec->program, {}, options, {60, unmasked(batch), 60});
   ASSERT_TRUE(needs.ok()) << needs.status().text();
   auto graph = Graph::create(spec->program, *parameters, options, ledger);

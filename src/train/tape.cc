@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "host/error.h"
+#include "train/dropout.h"
 
 namespace kinglet::train {
 namespace {
@@ -73,7 +74,11 @@ struct Instance {
 class TapeMaker {
  public:
   TapeMaker(const Program& program, std::span<const uint8_t> trained, const TapeOptions& options)
-      : p_(program), trained_(trained), options_(options), steps_(static_cast<int32_t>(program.steps.size())) {}
+      : p_(program),
+        trained_(trained),
+        options_(options),
+        steps_(static_cast<int32_t>(program.steps.size())),
+        sites_(options.dropout ? dropout_sites(program) : std::vector<int8_t>(program.steps.size(), kNone)) {}
 
   Result<Tape> make() {
     KL_TRY(find_head());
@@ -162,7 +167,10 @@ class TapeMaker {
     }
   }
 
-  void append(Action::Kind kind, int32_t step_index) { tape_.actions.push_back({.kind = kind, .step = step_index}); }
+  void append(Action::Kind kind, int32_t step_index) {
+    const int8_t dropped = step_index == kNone ? int8_t{kNone} : sites_[static_cast<size_t>(step_index)];
+    tape_.actions.push_back({.kind = kind, .step = step_index, .dropped = dropped});
+  }
 
   void list_actions() {
     repeated_.assign(p_.steps.size(), 0);
@@ -288,7 +296,8 @@ class TapeMaker {
   bool fuses(int32_t a) const {
     const Action& product = at(a);
     const Action& sum = at(a + 1);
-    if (product.kind != Action::Kind::forward || sum.kind != Action::Kind::forward) return false;
+    if (product.kind != Action::Kind::forward || sum.kind != Action::Kind::forward || sum.dropped != kNone)
+      return false;
     const Step &s = step(product.step), &add = step(sum.step);
     if (s.op != Op::linear || s.bias != kNone || add.op != Op::add || is_head(product.step) != is_head(sum.step))
       return false;
@@ -406,6 +415,7 @@ class TapeMaker {
     const Step& s = step(action.step);
     if (!plain(s.in[j]) || !plain(s.out) || extent(s.in[j]) != extent(s.out)) return false;
     if (inputs(s) > 1 && root(s.in[0]) == root(s.in[1])) return false;
+    if (action.dropped == j) return false;  // the other term gets all of the gradient
     if (s.op == Op::add) return may_share_sum(action, j, mine, taken);
     return j == 0 && in_place_inputs(s.op) > 0 && sharers_[static_cast<size_t>(mine)] == 1;
   }
@@ -445,6 +455,7 @@ class TapeMaker {
   std::span<const uint8_t> trained_;
   TapeOptions options_;
   int32_t steps_, head_ = 0;
+  std::vector<int8_t> sites_;
   Tape tape_;
   std::vector<uint8_t> in_head_, viewed_, tiled_, needs_, repeated_;
   std::vector<std::vector<int32_t>> consumers_;

@@ -48,6 +48,7 @@ struct Action {
   bool clear[3] = {};        ///< d_in[i]'s buffer is zeroed first: nobody writes some of its columns
   int32_t log_sums = kNone;  ///< attention: buffer (T, H) of the logarithms of its rows' sums
   bool accumulate = false;   ///< forward of linear: adds to what is in `out`
+  int8_t dropped = kNone;    ///< as dropout_sites() has it for the step
 };
 
 struct Tape {
@@ -58,6 +59,7 @@ struct Tape {
 
 struct TapeOptions {
   bool backward = true;
+  bool dropout = false;
   Checkpointing checkpointing = Checkpointing::none;
 };
 

@@ -42,8 +42,10 @@ TEST(Tape, BuffersOfOneTimeDoNotOverlap) {
   const ProgramStorage program = llama();
   const std::vector<uint8_t> all(program.params.size(), 1);
   const Extents extents{.tokens = 50, .outputs = 31, .chunk = 16};
-  for (const Checkpointing kept : {Checkpointing::none, Checkpointing::activations, Checkpointing::layers}) {
-    const Tape tape = tape_of(program, all, {.checkpointing = kept});
+  for (const TapeOptions& options : {TapeOptions{}, TapeOptions{.checkpointing = Checkpointing::activations},
+                                     TapeOptions{.checkpointing = Checkpointing::layers}, TapeOptions{.dropout = true},
+                                     TapeOptions{.dropout = true, .checkpointing = Checkpointing::layers}}) {
+    const Tape tape = tape_of(program, all, options);
     const Placement places = place_buffers(tape, extents);
     for (size_t i = 0; i < tape.buffers.size(); ++i)
       for (size_t j = 0; j < i; ++j) {

@@ -9,6 +9,7 @@
 #include "kernels/kernels.h"
 #include "train/attention.h"
 #include "train/batch.h"
+#include "train/dropout.h"
 #include "train/graph.h"
 #include "train/product.h"
 #include "train/row_norms.h"
@@ -27,6 +28,7 @@ struct WalkTools {
   Products products;
   RopeRows ropes;
   RowNorms norms;
+  Dropout dropout;
   // Who is told which gradients are finished after which action of the backward tape; the head's after its last chunk.
   std::function<void(ParamId)> told;
   std::vector<std::vector<ParamId>> finished;
@@ -103,10 +105,21 @@ struct Walk {
       for (int64_t i = chunk * kRowChunk; i < std::min(n, (chunk + 1) * kRowChunk); ++i) f(i);
     });
   }
-  int64_t sequence_length(int64_t row) const {
+  /// The sequence of a row of tokens.
+  size_t sequence_of(int64_t row) const {
     const auto next = std::upper_bound(batch.starts.begin(), batch.starts.end(), static_cast<int32_t>(row));
-    return *next - *(next - 1);
+    return static_cast<size_t>(next - batch.starts.begin()) - 1;
   }
+  int64_t sequence_length(int64_t row) const {
+    const size_t b = sequence_of(row);
+    return batch.starts[b + 1] - batch.starts[b];
+  }
+
+  bool drops(const Action& action) const { return action.dropped != kNone && !batch.noise.empty(); }
+  /// out = x without what dropout leaves out of columns [first, first + n) of a row, + `plus` where it is not null. Either may
+  /// be `out`.
+  void drop(const Action& action, int64_t row, int64_t first, int64_t n, const float* x, const float* plus,
+            float* out) const;
 };
 
 }  // namespace kinglet::train

@@ -28,15 +28,17 @@ void sum_over_rows(const Walk& w, int64_t rows, int64_t n, float* into, const F&
 }
 
 // Each column block of the table belongs to one chunk, which adds the rows in their order.
-void embed_backward(const Walk& w, const Step& s, Matrix dout) {
+void embed_backward(const Walk& w, const Action& action, const Step& s, Matrix dout) {
   float* d = w.gradient(s.weight);
   if (d == nullptr) return;
   constexpr int64_t kColumns = 64;
   w.tools.parallel.for_each(ceil_div(dout.columns, kColumns), [&](int64_t chunk, int) {
     const int64_t c = chunk * kColumns, n = std::min(kColumns, dout.columns - c);
-    for (int64_t i = 0; i < dout.rows; ++i)
-      w.tools.gradients->add_scaled(dout.row(i) + c, 1.0f, n,
-                                    d + w.batch.tokens[static_cast<size_t>(i)] * dout.columns + c);
+    for (int64_t i = 0; i < dout.rows; ++i) {
+      float* row = d + w.batch.tokens[static_cast<size_t>(i)] * dout.columns + c;
+      if (w.drops(action)) w.drop(action, i, c, n, dout.row(i) + c, row, row);
+      else w.tools.gradients->add_scaled(dout.row(i) + c, 1.0f, n, row);
+    }
   });
 }
 
@@ -153,6 +155,10 @@ void pass_on(const Walk& w, const Action& action, int input, const Step& s, floa
   const Matrix dout = w.matrix(action.d_out, s.out), dx = w.matrix(action.d_in[input], s.in[input]);
   if (dx.data == nullptr || (dx.data == dout.data && factor == 1.0f)) return;
   const KernelTable& k = *w.tools.kernels;
+  if (w.drops(action) && action.dropped == input)
+    return w.for_rows(dout.rows, [&](int64_t i) {
+      w.drop(action, i, 0, dx.columns, dout.row(i), action.add[input] ? dx.row(i) : nullptr, dx.row(i));
+    });
   w.for_rows(dout.rows, [&](int64_t i) {
     if (action.add[input]) w.tools.gradients->add_scaled(dout.row(i), factor, dx.columns, dx.row(i));
     else k.scale(dout.row(i), factor, dx.columns, dx.row(i));
@@ -183,7 +189,7 @@ void Walk::run_backward(const Action& action) {
   const Matrix dx = s.in[0] == kNone ? Matrix{} : matrix(action.d_in[0], s.in[0]);
   switch (s.op) {
     case Op::embed:
-      return embed_backward(*this, s, dout);
+      return embed_backward(*this, action, s, dout);
     case Op::rms_norm:
     case Op::layer_norm:
       return norm_backward(*this, action, s, x, dout, dx);

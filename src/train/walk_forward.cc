@@ -16,6 +16,18 @@ void run_embed(const Walk& w, const Step& s, Matrix out) {
   });
 }
 
+void drop_rows(const Walk& w, const Action& action, Matrix x) {
+  w.for_rows(x.rows, [&](int64_t i) { w.drop(action, i, 0, x.columns, x.row(i), nullptr, x.row(i)); });
+}
+
+/// Adds a block's output to the residual stream.
+void run_add(const Walk& w, const Action& action, Matrix x, Matrix y, Matrix out) {
+  if (!w.drops(action))
+    return w.for_rows(out.rows, [&](int64_t i) { w.tools.kernels->add(x.row(i), y.row(i), out.columns, out.row(i)); });
+  const Matrix branch = action.dropped == 0 ? x : y, stream = action.dropped == 0 ? y : x;
+  w.for_rows(out.rows, [&](int64_t i) { w.drop(action, i, 0, out.columns, branch.row(i), stream.row(i), out.row(i)); });
+}
+
 void run_norm(const Walk& w, const Step& s, Matrix x, Matrix out) {
   const KernelTable& k = *w.tools.kernels;
   const int64_t D = s.attr.heads > 0 ? s.attr.head_width : out.columns;
@@ -70,6 +82,19 @@ Matrix Walk::matrix(Operand o, int64_t columns) const {
           columns};
 }
 
+void Walk::drop(const Action& action, int64_t row, int64_t first, int64_t n, const float* x, const float* plus,
+                float* out) const {
+  constexpr int64_t kBlock = 256;
+  float factors[kBlock];
+  const DropoutRow mask =
+      tools.dropout.row(batch.noise[sequence_of(row)], action.step, batch.positions[static_cast<size_t>(row)]);
+  for (int64_t i = 0; i < n; i += kBlock) {
+    const int64_t m = std::min(kBlock, n - i);
+    tools.gradients->dropout_factors(mask, first + i, m, factors);
+    tools.kernels->gain(x + i, factors, plus == nullptr ? nullptr : plus + i, m, out + i);
+  }
+}
+
 void Walk::run_forward(const Action& action) {
   const Step& s = step(action);
   const KernelTable& k = *tools.kernels;
@@ -80,7 +105,9 @@ void Walk::run_forward(const Action& action) {
     quantized = kNone;  // made anew
   switch (s.op) {
     case Op::embed:
-      return run_embed(*this, s, out);
+      run_embed(*this, s, out);
+      if (drops(action)) drop_rows(*this, action, out);
+      return;
     case Op::rms_norm:
     case Op::layer_norm:
       return run_norm(*this, s, x, out);
@@ -99,7 +126,7 @@ void Walk::run_forward(const Action& action) {
     case Op::gelu_mul:
       return run_gated(*this, k.gelu_mul, x, y, out);
     case Op::add:
-      return for_rows(out.rows, [&](int64_t i) { k.add(x.row(i), y.row(i), out.columns, out.row(i)); });
+      return run_add(*this, action, x, y, out);
     case Op::scale:
       return for_rows(out.rows, [&](int64_t i) { k.scale(x.row(i), s.attr.factor, out.columns, out.row(i)); });
     case Op::gain:

@@ -12,6 +12,7 @@ namespace {
 // clang-format off
 #include "kernels/simd/math.inl"
 #include "kernels/simd/lanes.inl"
+#include "train/simd/dropout.inl"
 #include "train/simd/gradients.inl"
 #include "train/arm/transpose.inl"
 #include "train/simd/product.inl"

@@ -119,6 +119,8 @@ float dot(const float* a, const float* b, int64_t n) {
   return static_cast<float>(sum);
 }
 
+#include "train/simd/dropout.inl"
+
 void sum_exp(const float* x, int64_t n, float* max, float* sum) {
   *max = *std::max_element(x, x + n);
   double total = 0;
@@ -179,6 +181,7 @@ const GradientKernels& reference_gradients() {
                                      .softcap = softcap,
                                      .add_scaled = add_scaled,
                                      .dot = dot,
+                                     .dropout_factors = dropout_factors,
                                      .sum_exp = sum_exp,
                                      .scaled_exp = scaled_exp,
                                      .attention_weights = attention_weights,

@@ -193,6 +193,7 @@ void fill_rows(GradientKernels& table) {
   table.softcap = softcap;
   table.add_scaled = add_scaled;
   table.dot = dot;
+  table.dropout_factors = dropout_factors;
   table.sum_exp = sum_exp;
   table.scaled_exp = scaled_exp;
   table.attention_weights = attention_weights;
