@@ -56,6 +56,12 @@ function(kinglet_build_quickly target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
+# Where KINGLET_UNITY is on, the files of a target that runs seldom are compiled several at once: what they include, and the
+# templates that they share, are most of their cost. Names in their unnamed namespaces must differ then.
+function(kinglet_unity target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${KINGLET_UNITY} UNITY_BUILD_BATCH_SIZE 6)
+endfunction()
+
 # Headers that cost a second or two in every file of the host ring, compiled once for the libraries, once with GoogleTest
 # for the tests, and once at -O1 for what runs seldom. A file includes what it uses all the same: the tidy preset builds
 # without this. Clang does not take them from targets whose definitions differ.
@@ -109,6 +115,9 @@ function(kinglet_library name)
     kinglet_precompile(${target})
   elseif(name IN_LIST KINGLET_RUN_SELDOM)
     kinglet_build_quickly(${target})
+    if(NOT name STREQUAL "cli")  # each command has its own Words and run()
+      kinglet_unity(${target})
+    endif()
     kinglet_precompiled_by(${target} kinglet_quick_headers)
   else()
     kinglet_precompiled_by(${target} kinglet_formats)
@@ -154,6 +163,7 @@ function(kinglet_test name)
     KINGLET_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
   kinglet_warnings(${name})
   kinglet_build_quickly(${name})
+  kinglet_unity(${name})
   if(KINGLET_SANITIZE)  # GCC 12 then warns of std::regex's own code
     target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   endif()

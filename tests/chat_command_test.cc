@@ -9,26 +9,17 @@
 #include "formats/json.h"
 #include "host/file.h"
 #include "host/testing.h"
+#include "run_program.h"
+#include "tiny_fixture.h"
 
 namespace kinglet {
 namespace {
 
-namespace fs = std::filesystem;
-const std::string kFixture = std::string(KINGLET_SHARED_DIR) + "/fixtures/models/qwen2.5";
-
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
 class Commands : public testing::Test {
  protected:
   void SetUp() override {
-    if (!fs::exists(kFixture)) GTEST_SKIP() << "shared fixture is absent: " << kFixture;
-    fs::create_directories(model());
-    for (const char* name : {"config.json", "model.safetensors"})
-      fs::copy(fs::path(kFixture) / name, fs::path(model()) / name);
-    fs::copy(KINGLET_TEST_DATA "/byte_tokenizer", model());
+    if (!std::filesystem::exists(kFixture)) GTEST_SKIP() << "shared fixture is absent: " << kFixture;
+    write_fixture_with_bytes(model());
   }
   std::string model() const { return folder_.file("model"); }
 
@@ -125,7 +116,7 @@ TEST_F(Commands, ChatCommandsSayWhatIsWrong) {
 }
 
 TEST_F(Commands, ChatWithoutATemplateSaysWhatToDo) {
-  fs::remove(fs::path(model()) / "tokenizer_config.json");
+  std::filesystem::remove(std::filesystem::path(model()) / "tokenizer_config.json");
   const auto refused = kinglet("chat " + model() + " -t 1", "Hi\n");
   EXPECT_EQ(refused.code, 66);
   EXPECT_NE(refused.err.find("--template FILE"), std::string::npos) << refused.err;

@@ -20,11 +20,11 @@
 #include "formats/json.h"
 #include "host/file.h"
 #include "host/testing.h"
+#include "tiny_fixture.h"
 
 namespace kinglet {
 
 namespace fs = std::filesystem;
-inline const std::string kFixture = std::string(KINGLET_SHARED_DIR) + "/fixtures/models/qwen2.5";
 
 struct Reply {
   int status = 0;
@@ -100,10 +100,7 @@ class Serve : public testing::Test {
  protected:
   void SetUp() override {
     if (!fs::exists(kFixture)) GTEST_SKIP() << "shared fixture is absent: " << kFixture;
-    fs::create_directories(folder_.file("tiny"));
-    for (const char* name : {"config.json", "model.safetensors"})
-      fs::copy(fs::path(kFixture) / name, fs::path(folder_.file("tiny")) / name);
-    fs::copy(KINGLET_TEST_DATA "/byte_tokenizer", folder_.file("tiny"));
+    write_fixture_with_bytes(folder_.file("tiny"));
   }
   void TearDown() override {
     if (server_ > 0) {

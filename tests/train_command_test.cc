@@ -209,7 +209,7 @@ TEST_F(TrainCommand, BadWordsAreOneLine) {
 }
 
 #ifndef _WIN32
-int shell(const std::string& script) {
+int exit_code_of(const std::string& script) {
   const int status =
       std::system(("{ " + script + "; } > /dev/null 2>&1").c_str());  // NOLINT(cert-env33-c): a test's own words
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -230,7 +230,7 @@ TEST_F(TrainCommand, ResumesAfterAKillBitForBit) {
       "{} & pid=$!; while [ $(wc -l < {} 2> /dev/null || echo 0) -lt 3 ] && kill -0 $pid; do :; done; kill -9 $pid; "
       "wait $pid",
       command, log);
-  (void)shell(script);
+  (void)exit_code_of(script);
   if (is_file(folder_.file("killed/report.html"))) GTEST_SKIP() << "the run was over before it could be killed";
   ASSERT_EQ(run(sixty("killed", {})).code, 2);  // an unfinished run is not overwritten
   ASSERT_EQ(run(sixty("killed", {"--resume"})).code, 0);
@@ -242,8 +242,8 @@ TEST_F(TrainCommand, AFullDiskKeepsTheLastGoodCheckpoint) {
   ASSERT_EQ(run(words("full", {"--checkpoint-every", "6"})).code, 0);
   const std::string before = *read_file(folder_.file("full/checkpoint.safetensors"));
   // A limit on the size of files stands for the disk.
-  EXPECT_GT(shell(fmt::format("trap '' XFSZ; ulimit -f 8; {} {} --overwrite --checkpoint-every 2", KINGLET_PROGRAM,
-                              fmt::join(words("full"), " "))),
+  EXPECT_GT(exit_code_of(fmt::format("trap '' XFSZ; ulimit -f 8; {} {} --overwrite --checkpoint-every 2",
+                                     KINGLET_PROGRAM, fmt::join(words("full"), " "))),
             0);
   EXPECT_EQ(*read_file(folder_.file("full/checkpoint.safetensors")), before);
 }

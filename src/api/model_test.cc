@@ -10,11 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "api/testing.h"
 #include "formats/safetensors.h"
 
 namespace {
-
-const std::string kFixture = std::string(KINGLET_SHARED_DIR) + "/fixtures/models/qwen2.5";
 
 struct Close {
   void operator()(kinglet_model* model) const { kinglet_model_close(model); }

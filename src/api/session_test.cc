@@ -8,14 +8,14 @@
 #include <stdexcept>
 #include <string>
 
+#include "api/testing.h"
+
 namespace {
 
 namespace fs = std::filesystem;
 using kinglet::v1::Answer;
 using kinglet::v1::Model;
 using kinglet::v1::Sampling;
-
-const std::string kFixture = std::string(KINGLET_SHARED_DIR) + "/fixtures/models/qwen2.5";
 
 /// The fixture has no vocabulary; one of single bytes fits every model of 320 tokens.
 class Sessions : public ::testing::Test {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "kernels/kernels.h"
+#include "kernels/testing.h"
 
 namespace kinglet {
 namespace {
@@ -229,12 +229,7 @@ class AttentionKernels : public testing::TestWithParam<const KernelTable*> {
   }
 };
 
-std::vector<const KernelTable*> rows() {
-  const KernelRows r = available_kernels();
-  return {r.rows, r.rows + r.count};
-}
-
-INSTANTIATE_TEST_SUITE_P(Rows, AttentionKernels, testing::ValuesIn(rows()),
+INSTANTIATE_TEST_SUITE_P(Rows, AttentionKernels, testing::ValuesIn(available_rows()),
                          [](const auto& row) { return std::string(row.param->name); });
 
 TEST_P(AttentionKernels, EveryHeadWidth) {

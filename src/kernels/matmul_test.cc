@@ -8,17 +8,10 @@
 #include <vector>
 
 #include "kernels/act_block.h"
-#include "kernels/kernels.h"
+#include "kernels/testing.h"
 
 namespace kinglet {
 namespace {
-
-std::vector<const KernelTable*> rows() {
-  std::vector<const KernelTable*> out;
-  const KernelRows available = available_kernels();
-  for (int i = 0; i < available.count; ++i) out.push_back(available.rows[i]);
-  return out;
-}
 
 std::vector<DType> weight_types() {
   std::vector<DType> out;
@@ -178,7 +171,7 @@ TEST(Matmul, NamesTheRowsItSkips) {
 }
 
 TEST(Matmul, EveryRowAndTypeInOddShapes) {
-  for (const KernelTable* table : rows()) {
+  for (const KernelTable* table : available_rows()) {
     for (DType type : weight_types()) {
       ASSERT_NE(table->weights[static_cast<size_t>(type)].matmul, nullptr) << table->name << " " << name(type);
       const int64_t block = info(type).block_values;
@@ -198,7 +191,7 @@ TEST(Matmul, EveryRowAndTypeInOddShapes) {
 
 TEST(Matmul, BitsDoNotDependOnTokensOrPanelRange) {
   constexpr int64_t T = 262, N = 150;  // more than a block of tokens and one of panels
-  for (const KernelTable* table : rows()) {
+  for (const KernelTable* table : available_rows()) {
     for (DType type : weight_types()) {
       SCOPED_TRACE(std::string(table->name) + " " + std::string(name(type)));
       const int64_t K = info(type).block_values == 1 ? 531 : 768;
@@ -224,7 +217,7 @@ TEST(Matmul, BitsDoNotDependOnTokensOrPanelRange) {
 
 TEST(Matmul, PackedPanelsUnpackToTheSameBytes) {
   std::mt19937 random(1);
-  for (const KernelTable* table : rows()) {
+  for (const KernelTable* table : available_rows()) {
     for (DType type : weight_types()) {
       for (int n_rows : {16, 5, 1}) {
         const int64_t K = info(type).block_values == 1 ? 107 : 512;
@@ -247,7 +240,7 @@ TEST(QuantizeRows, EveryRowWritesTheSameBlocks) {
   for (int64_t k = 0; k < 32; ++k) x[static_cast<size_t>(k)] = 0;         // a block of zeros
   for (int64_t k = 32; k < 64; ++k) x[static_cast<size_t>(k)] *= 1e-30f;  // and a tiny one
   std::vector<std::vector<std::byte>> results;
-  for (const KernelTable* table : rows()) {
+  for (const KernelTable* table : available_rows()) {
     const size_t stride = table->quantized_row_bytes(K);
     EXPECT_EQ(stride % 64, 0u);
     Buffer out(stride * T);

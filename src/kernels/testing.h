@@ -8,6 +8,12 @@
 
 namespace kinglet {
 
+/// Every row that this processor runs.
+inline std::vector<const KernelTable*> available_rows() {
+  const KernelRows available = available_kernels();
+  return {available.rows, available.rows + available.count};
+}
+
 /// Every row, those that this processor lacks too: their tests are skipped by name.
 inline std::vector<std::string> kernel_names() {
   std::vector<std::string> out;

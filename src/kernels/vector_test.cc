@@ -6,14 +6,14 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "kernels/kernels.h"
+#include "kernels/testing.h"
 
 namespace kinglet {
 namespace {
 
 constexpr float kUlp = 0x1p-23f;
 
-std::vector<float> random_values(int64_t n, uint32_t seed, float spread = 1.0f) {
+std::vector<float> normal_values(int64_t n, uint32_t seed, float spread = 1.0f) {
   std::mt19937 engine(seed);
   std::normal_distribution<float> normal(0.0f, spread);
   std::vector<float> v(static_cast<size_t>(n));
@@ -26,12 +26,7 @@ class VectorKernels : public testing::TestWithParam<const KernelTable*> {
   const KernelTable& table() const { return *GetParam(); }
 };
 
-std::vector<const KernelTable*> rows() {
-  const KernelRows r = available_kernels();
-  return {r.rows, r.rows + r.count};
-}
-
-INSTANTIATE_TEST_SUITE_P(Rows, VectorKernels, testing::ValuesIn(rows()),
+INSTANTIATE_TEST_SUITE_P(Rows, VectorKernels, testing::ValuesIn(available_rows()),
                          [](const auto& row) { return std::string(row.param->name); });
 
 const int64_t kLengths[] = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100, 896, 1031};
@@ -39,7 +34,7 @@ const int64_t kLengths[] = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100, 896, 103
 TEST_P(VectorKernels, RmsNorm) {
   for (const int64_t n : kLengths) {
     for (const bool weighted : {false, true}) {
-      const auto x = random_values(n, 1, 3.0f), w = random_values(n, 2);
+      const auto x = normal_values(n, 1, 3.0f), w = normal_values(n, 2);
       std::vector<float> out(x);
       table().rms_norm(out.data(), weighted ? w.data() : nullptr, 1e-6f, n, out.data());  // in place
       double squares = 0;
@@ -56,9 +51,9 @@ TEST_P(VectorKernels, RmsNorm) {
 TEST_P(VectorKernels, LayerNorm) {
   for (const int64_t n : kLengths) {
     for (const bool weighted : {false, true}) {
-      auto x = random_values(n, 3, 2.0f);
+      auto x = normal_values(n, 3, 2.0f);
       for (float& v : x) v += 5.0f;
-      const auto w = random_values(n, 4), b = random_values(n, 5);
+      const auto w = normal_values(n, 4), b = normal_values(n, 5);
       std::vector<float> out(x);
       table().layer_norm(out.data(), weighted ? w.data() : nullptr, weighted ? b.data() : nullptr, 1e-5f, n,
                          out.data());
@@ -91,7 +86,7 @@ TEST_P(VectorKernels, Rope) {
                        {2, 20, 20},
                        {2, 12, 6},
                        {2, 96, 72}}) {
-    const auto x = random_values(c.heads * c.D, 6), angle = random_values(c.rotary / 2, 7, 3.0f);
+    const auto x = normal_values(c.heads * c.D, 6), angle = normal_values(c.rotary / 2, 7, 3.0f);
     std::vector<float> cosine, sine;
     for (const float a : angle) {
       cosine.push_back(std::cos(a));
@@ -129,7 +124,7 @@ using GatedKernel = void (*)(const float*, const float*, int64_t, float*);
 void check_gated(GatedKernel kernel, const std::function<double(double)>& act, double absolute) {
   const auto gate = covering_values();
   const auto n = static_cast<int64_t>(gate.size());
-  const auto up = random_values(n, 8, 2.0f);
+  const auto up = normal_values(n, 8, 2.0f);
   std::vector<float> out(gate.size());
   kernel(gate.data(), up.data(), n, out.data());
   for (size_t i = 0; i < gate.size(); ++i) {
@@ -181,7 +176,7 @@ TEST_P(VectorKernels, Softcap) {
 
 TEST_P(VectorKernels, Gain) {
   for (const int64_t n : kLengths) {
-    const auto x = random_values(n, 9), weight = random_values(n, 10), bias = random_values(n, 11);
+    const auto x = normal_values(n, 9), weight = normal_values(n, 10), bias = normal_values(n, 11);
     std::vector<float> out(x.size() + 1, 77.0f), in_place = x;
     table().gain(x.data(), weight.data(), bias.data(), n, out.data());
     table().gain(in_place.data(), weight.data(), nullptr, n, in_place.data());
@@ -195,7 +190,7 @@ TEST_P(VectorKernels, Gain) {
 
 TEST_P(VectorKernels, AddAndScale) {
   for (const int64_t n : kLengths) {
-    const auto a = random_values(n, 9), b = random_values(n, 10);
+    const auto a = normal_values(n, 9), b = normal_values(n, 10);
     std::vector<float> sum(a.size() + 1, 77.0f), scaled(a.size() + 1, 77.0f);
     table().add(a.data(), b.data(), n, sum.data());
     table().scale(a.data(), 0.3f, n, scaled.data());

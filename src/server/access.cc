@@ -17,7 +17,7 @@ std::string hash_of(std::string_view key) {
   return sha.hex();
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_blanks(std::string_view text) {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\r' || text.back() == '\t')) text.remove_suffix(1);
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   return text;
@@ -26,7 +26,7 @@ std::string_view trimmed(std::string_view text) {
 std::string_view bearer(const HttpRequest& request) {
   constexpr std::string_view kScheme = "Bearer ";
   const std::string_view value = request.authorization;
-  return value.starts_with(kScheme) ? trimmed(value.substr(kScheme.size())) : std::string_view();
+  return value.starts_with(kScheme) ? without_blanks(value.substr(kScheme.size())) : std::string_view();
 }
 
 // "[::1]:8080", "localhost:8080" -> without the port
@@ -47,7 +47,7 @@ Result<Access> Access::create(const AccessOptions& options) {
   int line = 0;
   for (size_t at = 0; at < options.keys.size(); ++line) {
     const size_t end = std::min(options.keys.find('\n', at), options.keys.size());
-    const std::string_view key = trimmed(std::string_view(options.keys).substr(at, end - at));
+    const std::string_view key = without_blanks(std::string_view(options.keys).substr(at, end - at));
     at = end + 1;
     if (key.empty() || key.starts_with('#')) continue;
     if (key.starts_with(kHashed)) {

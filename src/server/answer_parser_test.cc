@@ -2,14 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include "server/testing.h"
 
 namespace kinglet::server {
 namespace {
-
-const ChatFamily& family(std::string_view name) {
-  return *std::ranges::find_if(chat_families(), [&](const ChatFamily& f) { return f.name == name; });
-}
 
 /// What an answer says, as one text: content, <think: ...>, <call name arguments>.
 std::string parts_of(AnswerParser parser, std::string_view text, size_t step) {
@@ -81,7 +77,7 @@ const Case kCases[] = {
 
 TEST(AnswerParserTest, PartsTheAnswersOfEachFamilyHoweverTheyCome) {
   for (const Case& c : kCases) {
-    const AnswerParser parser({.family = &family(c.family), .tools = {"f", "g"}});
+    const AnswerParser parser({.family = &family_named(c.family), .tools = {"f", "g"}});
     for (const size_t step : {1, 2, 3, 7, 1000})
       EXPECT_EQ(parts_of(parser, c.text, step), c.parts) << c.text << " by " << step;
   }
@@ -89,16 +85,16 @@ TEST(AnswerParserTest, PartsTheAnswersOfEachFamilyHoweverTheyCome) {
 
 TEST(AnswerParserTest, WithoutToolsCallsAreText) {
   const char* const text = "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call> \n";
-  EXPECT_EQ(parts_of(AnswerParser({.family = &family("hermes")}), text, 5), text);
+  EXPECT_EQ(parts_of(AnswerParser({.family = &family_named("hermes")}), text, 5), text);
 }
 
 TEST(AnswerParserTest, APromptMayEndInsideTheThinking) {
-  EXPECT_EQ(parts_of(AnswerParser({.family = &family("hermes"), .thinking = true}), "\nHm.\n</think>\n\nYes.", 4),
+  EXPECT_EQ(parts_of(AnswerParser({.family = &family_named("hermes"), .thinking = true}), "\nHm.\n</think>\n\nYes.", 4),
             "<think: Hm.>Yes.");
 }
 
 TEST(AnswerParserTest, ArgumentsComeAsTheyAreWritten) {
-  AnswerParser parser({.family = &family("hermes"), .tools = {"f"}});
+  AnswerParser parser({.family = &family_named("hermes"), .tools = {"f"}});
   const auto head = parser.push("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x");
   ASSERT_EQ(head.size(), 2u);
   EXPECT_EQ(head[0].text, "f");

@@ -58,7 +58,7 @@ constexpr ChatFamily kFamilies[] = {
     {.name = "any", .begin = "<tool_call>\n", .end = "\n</tool_call>", .delivery = ToolDelivery::instructions},
 };
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_line_ends(std::string_view text) {
   while (text.starts_with('\n')) text.remove_prefix(1);
   while (text.ends_with('\n')) text.remove_suffix(1);
   return text;
@@ -107,14 +107,14 @@ void shorten_ids(Json& message) {
 std::vector<std::string_view> ChatFamily::begins() const {
   std::vector<std::string_view> out;
   for (const std::string_view text : {begin, other_begins[0], other_begins[1]}) {
-    if (!text.empty()) out.push_back(trimmed(text));
+    if (!text.empty()) out.push_back(without_line_ends(text));
   }
   return out;
 }
 
 std::vector<std::string_view> ChatFamily::markers() const {
   std::vector<std::string_view> out = begins();
-  for (const std::string_view text : {trimmed(end), thinking.begin, thinking.end}) {
+  for (const std::string_view text : {without_line_ends(end), thinking.begin, thinking.end}) {
     if (!text.empty()) out.push_back(text);
   }
   return out;

@@ -9,7 +9,7 @@ namespace {
 
 Json chat_body() { return {{"model", "m"}, {"messages", {{{"role", "user"}, {"content", "Hi"}}}}}; }
 
-CompletionRequest good(const Json& body) {
+CompletionRequest good_completion(const Json& body) {
   auto parsed = parse_chat_request(body);
   if (const auto* error = std::get_if<ApiError>(&parsed)) {
     ADD_FAILURE() << error->message;
@@ -25,7 +25,7 @@ ApiError bad(const Json& body) {
 }
 
 TEST(CompletionRequestTest, TheSchemasDefaults) {
-  const CompletionRequest request = good(chat_body());
+  const CompletionRequest request = good_completion(chat_body());
   EXPECT_EQ(request.model, "m");
   EXPECT_EQ(request.options.sampling.temperature, 1);
   EXPECT_EQ(request.options.sampling.top_p, 1);
@@ -51,7 +51,7 @@ TEST(CompletionRequestTest, EveryParameterArrives) {
                    {"user", "u"}});
   body["logit_bias"] = {{"5", -100}, {"6", 1.5}};
   body["stream_options"] = {{"include_usage", true}};
-  const CompletionRequest r = good(body);
+  const CompletionRequest r = good_completion(body);
   EXPECT_EQ(r.options.sampling.temperature, 0.5f);
   EXPECT_EQ(r.options.sampling.seed, 7u);
   EXPECT_EQ(r.options.stops, (std::vector<std::string>{"a", "b"}));
@@ -99,12 +99,12 @@ TEST(CompletionRequestTest, WhatCannotBeHonouredIsRefusedByName) {
 
 TEST(CompletionRequestTest, AFormIsOfTheSchemaThatIsNamed) {
   Json body = chat_body();
-  EXPECT_FALSE(good(body).form);
+  EXPECT_FALSE(good_completion(body).form);
   body["response_format"] = {{"type", "json_object"}};
-  EXPECT_EQ(good(body).form->schema, Json({{"type", "object"}}));
+  EXPECT_EQ(good_completion(body).form->schema, Json({{"type", "object"}}));
   body["response_format"] = {{"type", "json_schema"},
                              {"json_schema", {{"name", "x"}, {"strict", true}, {"schema", {{"type", "integer"}}}}}};
-  EXPECT_EQ(good(body).form->schema, Json({{"type", "integer"}}));
+  EXPECT_EQ(good_completion(body).form->schema, Json({{"type", "integer"}}));
   body["response_format"]["json_schema"].erase("schema");
   EXPECT_EQ(bad(body).param, "response_format");
 }
@@ -116,7 +116,7 @@ TEST(CompletionRequestTest, MessagesBecomeWhatTemplatesTake) {
     {"role": "assistant", "content": null,
      "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"x\": 1}"}}]},
     {"role": "tool", "content": "3", "tool_call_id": "1"}])");
-  const Json messages = good(body).conversation.messages;
+  const Json messages = good_completion(body).conversation.messages;
   EXPECT_EQ(messages[0]["role"], "system");
   EXPECT_EQ(messages[0]["content"], "Be brief.");
   EXPECT_EQ(messages[1]["tool_calls"][0]["function"]["arguments"]["x"], 1);

@@ -7,7 +7,7 @@
 namespace kinglet::server {
 namespace {
 
-OllamaRequest good(const Json& body, OllamaKind kind = OllamaKind::chat) {
+OllamaRequest good_ollama(const Json& body, OllamaKind kind = OllamaKind::chat) {
   auto parsed = parse_ollama_request(body, kind);
   if (const auto* error = std::get_if<ApiError>(&parsed)) {
     ADD_FAILURE() << error->message;
@@ -24,20 +24,20 @@ std::string param(const Json& body, OllamaKind kind = OllamaKind::chat) {
 const Json kMessages = Json::parse(R"([{"role": "user", "content": "Hi"}])");
 
 TEST(OllamaRequestTest, OptionsHaveOllamasDefaultsAndNames) {
-  const OllamaRequest plain = good({{"model", "m"}, {"messages", kMessages}});
+  const OllamaRequest plain = good_ollama({{"model", "m"}, {"messages", kMessages}});
   EXPECT_TRUE(plain.stream);
   EXPECT_EQ(plain.chat.options.sampling.temperature, 0.8f);
   EXPECT_EQ(plain.chat.options.sampling.top_k, 40);
   EXPECT_EQ(plain.chat.options.sampling.repetition_penalty, 1.1f);
   EXPECT_EQ(plain.chat.options.sampling.penalty_window, 64);
   EXPECT_EQ(plain.chat.options.max_tokens, 0);
-  const OllamaRequest set =
-      good({{"messages", kMessages},
-            {"stream", false},
-            {"keep_alive", "5m"},
-            {"think", false},
-            {"options",
-             {{"num_predict", 7}, {"temperature", 0}, {"repeat_last_n", -1}, {"num_ctx", 4096}, {"stop", {"x"}}}}});
+  const OllamaRequest set = good_ollama(
+      {{"messages", kMessages},
+       {"stream", false},
+       {"keep_alive", "5m"},
+       {"think", false},
+       {"options",
+        {{"num_predict", 7}, {"temperature", 0}, {"repeat_last_n", -1}, {"num_ctx", 4096}, {"stop", {"x"}}}}});
   EXPECT_FALSE(set.stream);
   EXPECT_EQ(set.chat.options.max_tokens, 7);
   EXPECT_EQ(set.chat.options.sampling.penalty_window, -1);
@@ -58,17 +58,17 @@ TEST(OllamaRequestTest, ResultsBelongToTheCallsInTheirOrder) {
   const Json messages = Json::parse(R"([{"role": "user", "content": "Hi"},
     {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "a", "arguments": {}}}, {"function": {"name": "b", "arguments": {}}}]},
     {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}])");
-  const Json out = good({{"messages", messages}}).chat.conversation.messages;
+  const Json out = good_ollama({{"messages", messages}}).chat.conversation.messages;
   EXPECT_EQ(out[2]["tool_call_id"], out[1]["tool_calls"][0]["id"]);
   EXPECT_EQ(out[3]["tool_call_id"], out[1]["tool_calls"][1]["id"]);
 }
 
 TEST(OllamaRequestTest, GenerateIsAChatOfOneMessageOrARawText) {
-  const OllamaRequest generate = good({{"prompt", "Hi"}, {"system", "Be brief."}}, OllamaKind::generate);
+  const OllamaRequest generate = good_ollama({{"prompt", "Hi"}, {"system", "Be brief."}}, OllamaKind::generate);
   EXPECT_EQ(generate.chat.conversation.messages.size(), 2u);
-  EXPECT_TRUE(good({{"prompt", "Hi"}, {"raw", true}}, OllamaKind::generate).raw);
-  EXPECT_TRUE(good({{"model", "m"}}, OllamaKind::generate).empty);
-  EXPECT_TRUE(good({{"model", "m"}, {"messages", Json::array()}}).empty);
+  EXPECT_TRUE(good_ollama({{"prompt", "Hi"}, {"raw", true}}, OllamaKind::generate).raw);
+  EXPECT_TRUE(good_ollama({{"model", "m"}}, OllamaKind::generate).empty);
+  EXPECT_TRUE(good_ollama({{"model", "m"}, {"messages", Json::array()}}).empty);
 }
 
 TEST(ResponsesRequestTest, ItemsBecomeMessages) {

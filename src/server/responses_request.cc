@@ -144,7 +144,7 @@ void move_tools(RequestFields& fields, Json& chat) {
   if (const Json* parallel = fields.get("parallel_tool_calls")) chat["parallel_tool_calls"] = *parallel;
 }
 
-void move_format(RequestFields& fields, Json& chat) {
+void move_text_format(RequestFields& fields, Json& chat) {
   const Json* text = fields.get("text");
   if (text == nullptr) return;
   if (!text->is_object()) return fields.fail(bad_field("text", "text must be an object"));
@@ -226,7 +226,7 @@ std::variant<ResponsesRequest, ApiError> parse_responses_request(const Json& bod
   }
   if (const Json* most = fields.get("max_output_tokens")) chat["max_completion_tokens"] = *most;
   move_tools(fields, chat);
-  move_format(fields, chat);
+  move_text_format(fields, chat);
   move_reasoning(fields, chat);
   check_include(fields);
   fields.accept({"metadata", "service_tier", "prompt_cache_key", "prompt_cache_retention", "stream_options"});

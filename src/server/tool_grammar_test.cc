@@ -2,9 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "grammar/matcher.h"
+#include "server/testing.h"
 
 namespace kinglet::server {
 namespace {
@@ -43,10 +42,6 @@ bool allows(const ChatFamily& family, const ToolUse& use, std::string_view text,
   return matcher.accept(text).ok() && matcher.can_end();
 }
 
-const ChatFamily& family(std::string_view name) {
-  return *std::ranges::find_if(chat_families(), [&](const ChatFamily& f) { return f.name == name; });
-}
-
 TEST(ToolRequestTest, ChoicesAreOfTheToolsThatThereAre) {
   EXPECT_EQ(use_of(kTwo).names(), (std::vector<std::string>{"add", "now"}));
   EXPECT_TRUE(use_of(kTwo).active());
@@ -80,23 +75,23 @@ TEST(ToolGrammarTest, EachFamilysForm) {
   const ToolUse use = use_of(kTwo);
   const std::string add = R"({"name": "add", "arguments": {"a": 1, "b": 2}})",
                     now = R"({"name": "now", "arguments": {}})";
-  EXPECT_TRUE(allows(family("hermes"), use, "<tool_call>\n" + add + "\n</tool_call>"));
-  EXPECT_TRUE(
-      allows(family("hermes"), use, "<tool_call>\n" + add + "\n</tool_call>\n<tool_call>\n" + now + "\n</tool_call>"));
-  EXPECT_TRUE(allows(family("hermes"), use, add));
-  EXPECT_TRUE(allows(family("hermes"), use, "```json\n" + add + "\n```"));
-  EXPECT_FALSE(allows(family("mistral"), use, add));
+  EXPECT_TRUE(allows(family_named("hermes"), use, "<tool_call>\n" + add + "\n</tool_call>"));
+  EXPECT_TRUE(allows(family_named("hermes"), use,
+                     "<tool_call>\n" + add + "\n</tool_call>\n<tool_call>\n" + now + "\n</tool_call>"));
+  EXPECT_TRUE(allows(family_named("hermes"), use, add));
+  EXPECT_TRUE(allows(family_named("hermes"), use, "```json\n" + add + "\n```"));
+  EXPECT_FALSE(allows(family_named("mistral"), use, add));
   EXPECT_FALSE(
-      allows(family("hermes"), use, "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>"));
+      allows(family_named("hermes"), use, "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>"));
   EXPECT_FALSE(
-      allows(family("hermes"), use, "<tool_call>\n{\"name\": \"now\", \"arguments\": {\"a\": 1}}\n</tool_call>"));
-  EXPECT_TRUE(allows(family("mistral"), use, "[TOOL_CALLS][" + add + ", " + now + "]"));
-  EXPECT_TRUE(allows(family("phi-4-mini"), use, "<|tool_call|>[" + add + "]"));
-  EXPECT_TRUE(allows(family("phi-4-mini"), use, "functools[" + add + "]"));
+      allows(family_named("hermes"), use, "<tool_call>\n{\"name\": \"now\", \"arguments\": {\"a\": 1}}\n</tool_call>"));
+  EXPECT_TRUE(allows(family_named("mistral"), use, "[TOOL_CALLS][" + add + ", " + now + "]"));
+  EXPECT_TRUE(allows(family_named("phi-4-mini"), use, "<|tool_call|>[" + add + "]"));
+  EXPECT_TRUE(allows(family_named("phi-4-mini"), use, "functools[" + add + "]"));
   const std::string parameters = R"({"name": "add", "parameters": {"a": 1, "b": 2}})";
-  EXPECT_TRUE(allows(family("llama-3"), use, parameters));
-  EXPECT_TRUE(allows(family("llama-3"), use, "<|python_tag|>" + parameters));
-  EXPECT_FALSE(allows(family("llama-3"), use, add));
+  EXPECT_TRUE(allows(family_named("llama-3"), use, parameters));
+  EXPECT_TRUE(allows(family_named("llama-3"), use, "<|python_tag|>" + parameters));
+  EXPECT_FALSE(allows(family_named("llama-3"), use, add));
 }
 
 TEST(ToolGrammarTest, OneCallWhereSeveralAreNotWanted) {
@@ -104,29 +99,29 @@ TEST(ToolGrammarTest, OneCallWhereSeveralAreNotWanted) {
   body["parallel_tool_calls"] = false;
   const ToolUse use = use_of(body.dump().c_str());
   const std::string now = R"({"name": "now", "arguments": {}})";
-  EXPECT_TRUE(allows(family("mistral"), use, "[TOOL_CALLS][" + now + "]"));
-  EXPECT_FALSE(allows(family("mistral"), use, "[TOOL_CALLS][" + now + ", " + now + "]"));
+  EXPECT_TRUE(allows(family_named("mistral"), use, "[TOOL_CALLS][" + now + "]"));
+  EXPECT_FALSE(allows(family_named("mistral"), use, "[TOOL_CALLS][" + now + ", " + now + "]"));
 }
 
 TEST(ToolGrammarTest, BesideASchemaAValueOfItIsAllowed) {
   const Json schema = {{"type", "integer"}};
-  EXPECT_TRUE(allows(family("hermes"), use_of(kTwo), "12", &schema));
-  EXPECT_TRUE(
-      allows(family("hermes"), use_of(kTwo), "<tool_call>{\"name\": \"now\", \"arguments\": {}}</tool_call>", &schema));
+  EXPECT_TRUE(allows(family_named("hermes"), use_of(kTwo), "12", &schema));
+  EXPECT_TRUE(allows(family_named("hermes"), use_of(kTwo),
+                     "<tool_call>{\"name\": \"now\", \"arguments\": {}}</tool_call>", &schema));
 }
 
 TEST(ToolGrammarTest, ParametersThatCannotBeHeldAreRefusedWhereTheyMustBe) {
   const char* const odd = R"({"tools": [{"type": "function", "function": {"name": "f", "parameters":
     {"type": "object", "properties": {"x": {"type": "integer", "multipleOf": 3}}}}}]})";
-  EXPECT_TRUE(
-      allows(family("hermes"), use_of(odd), "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 4}}</tool_call>"));
+  EXPECT_TRUE(allows(family_named("hermes"), use_of(odd),
+                     "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 4}}</tool_call>"));
   Json body = Json::parse(odd);
   body["tool_choice"] = "required";
-  const auto required = tool_grammar(family("hermes"), use_of(body.dump().c_str()), nullptr);
+  const auto required = tool_grammar(family_named("hermes"), use_of(body.dump().c_str()), nullptr);
   EXPECT_NE(required.status().text().find("multipleOf"), std::string::npos) << required.status().text();
   body["tool_choice"] = "auto";
   body["tools"][0]["function"]["strict"] = true;
-  EXPECT_FALSE(tool_grammar(family("hermes"), use_of(body.dump().c_str()), nullptr).ok());
+  EXPECT_FALSE(tool_grammar(family_named("hermes"), use_of(body.dump().c_str()), nullptr).ok());
 }
 
 TEST(ToolGrammarTest, SoManyToolsThatTheirSchemasDoNotFitTakeAnyObject) {
@@ -139,10 +134,10 @@ TEST(ToolGrammarTest, SoManyToolsThatTheirSchemasDoNotFitTakeAnyObject) {
                               {{"name", "f" + std::to_string(i)},
                                {"parameters", {{"type", "object"}, {"properties", std::move(properties)}}}}}});
   }
-  EXPECT_TRUE(
-      allows(family("mistral"), use_of(body.dump().c_str()), R"([TOOL_CALLS][{"name": "f7", "arguments": {"x": 1}}])"));
+  EXPECT_TRUE(allows(family_named("mistral"), use_of(body.dump().c_str()),
+                     R"([TOOL_CALLS][{"name": "f7", "arguments": {"x": 1}}])"));
   body["tool_choice"] = "required";
-  EXPECT_FALSE(tool_grammar(family("mistral"), use_of(body.dump().c_str()), nullptr).ok());
+  EXPECT_FALSE(tool_grammar(family_named("mistral"), use_of(body.dump().c_str()), nullptr).ok());
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "tokenizer/byte_bpe.h"
 #include "tokenizer/piece_bpe.h"
+#include "tokenizer/word_testing.h"
 #include "tokenizer/utf8.h"
 
 namespace kinglet {
@@ -26,15 +27,6 @@ Symbols merge_plainly(Symbols symbols, Rank rank) {
     symbols[at] += symbols[at + 1];
     symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(at) + 1);
   }
-}
-
-std::vector<TokenId> ids_of(const WordModel& model, std::string_view text) {
-  EncodeScratch scratch;
-  std::vector<TokenId> ids, again;
-  model.encode(text, scratch, ids);
-  model.encode(text, scratch, again);
-  EXPECT_EQ(ids, again) << "a cached word is another";
-  return ids;
 }
 
 std::string random_text(std::mt19937& random, size_t length, std::string_view alphabet) {

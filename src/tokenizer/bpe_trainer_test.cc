@@ -12,7 +12,7 @@
 namespace kinglet {
 namespace {
 
-constexpr char kText[] =
+constexpr char kTrainingText[] =
     "the cat sat on the mat, and the other cat sat on the other mat.\n"
     "They'll say that's what cats are like: aaaa aaa aa a, 1234 and 12 times 1234!\n"
     "naïve café café naïve \xff\xfe\n"
@@ -76,18 +76,18 @@ std::vector<std::string> plain_merges(const PreTokenizers& steps, std::string_vi
 }
 
 TEST_F(BpeTrainer, MergesAreThoseOfTheDefinition) {
-  const TrainedBpe trained = train(kText, {.vocabulary = 400, .special = {"<|end|>"}});
+  const TrainedBpe trained = train(kTrainingText, {.vocabulary = 400, .special = {"<|end|>"}});
   EXPECT_GT(trained.merges.size(), 40U);
   EXPECT_LT(trained.tokens.size(), 400U);  // no pair is left that occurs twice
-  EXPECT_EQ(trained.merges, plain_merges(steps_, kText, trained.tokens, 1000, 2));
+  EXPECT_EQ(trained.merges, plain_merges(steps_, kTrainingText, trained.tokens, 1000, 2));
   EXPECT_EQ(trained.tokens[0], "<|end|>");
   EXPECT_EQ(trained.tokens.size(), 257 + trained.merges.size());
 }
 
 TEST_F(BpeTrainer, EveryVocabularyIsTheBeginningOfALargerOne) {
-  const TrainedBpe large = train(kText, {.vocabulary = 330, .min_count = 1});
+  const TrainedBpe large = train(kTrainingText, {.vocabulary = 330, .min_count = 1});
   EXPECT_EQ(large.tokens.size(), 330U);
-  const TrainedBpe small = train(kText, {.vocabulary = 290, .min_count = 1});
+  const TrainedBpe small = train(kTrainingText, {.vocabulary = 290, .min_count = 1});
   EXPECT_EQ(small.merges, std::vector(large.merges.begin(), large.merges.begin() + 34));
 }
 
@@ -105,7 +105,7 @@ TEST_F(BpeTrainer, WhatCannotBeIsRefused) {
   EXPECT_EQ(train_bpe(none, {.vocabulary = 300, .special = {"a"}}).status().code(), Code::invalid_argument);
   EXPECT_EQ(train_bpe(none, {.vocabulary = 300})->tokens.size(), 256U);
   WordCounts words(steps_);
-  words.add(kText);
+  words.add(kTrainingText);
   const auto stopped = train_bpe(words, {.vocabulary = 400, .progress = [](int32_t) { return false; }});
   EXPECT_EQ(stopped.status().code(), Code::cancelled);
 }

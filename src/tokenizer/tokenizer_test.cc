@@ -150,7 +150,7 @@ TEST(TokenizerJson, WhatIsWrongIsNamed) {
     const char* json;
     Code code;
     const char* names;
-  } kCases[] = {
+  } kWrong[] = {
       {"null", Code::corrupt, "vocab"},
       {"[]", Code::corrupt, "vocab"},
       {"{}", Code::corrupt, "vocab"},
@@ -179,7 +179,7 @@ TEST(TokenizerJson, WhatIsWrongIsNamed) {
       {R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "added_tokens": [{"content": "x"}]})",
        Code::corrupt, "id"},
   };
-  for (const auto& wrong : kCases) {
+  for (const auto& wrong : kWrong) {
     const auto tokenizer = from_json(wrong.json);
     ASSERT_FALSE(tokenizer.ok()) << wrong.json;
     EXPECT_EQ(tokenizer.status().code(), wrong.code) << wrong.json << ": " << tokenizer.status().text();

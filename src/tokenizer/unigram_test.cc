@@ -9,17 +9,11 @@
 #include <random>
 
 #include "tokenizer/trie.h"
+#include "tokenizer/word_testing.h"
 #include "tokenizer/wordpiece.h"
 
 namespace kinglet {
 namespace {
-
-std::vector<TokenId> ids_of(const WordModel& model, std::string_view text) {
-  EncodeScratch scratch;
-  std::vector<TokenId> ids;
-  if (!text.empty()) model.encode(text, scratch, ids);
-  return ids;
-}
 
 /// The best sum of scores over every way to spell `text`; each character outside the vocabulary costs `unknown`.
 double best_score(const std::map<std::string, double>& scores, const std::string& text, double unknown) {

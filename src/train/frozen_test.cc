@@ -16,8 +16,6 @@
 namespace kinglet::train {
 namespace {
 
-constexpr int64_t kC = 256, kF = 512, kV = 300, kH = 4, kG = 2, kL = 2;
-
 std::vector<float> random_values(int64_t n, float deviation, uint32_t seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(0, deviation);
@@ -27,11 +25,12 @@ std::vector<float> random_values(int64_t n, float deviation, uint32_t seed) {
 }
 
 /// A llama whose matrices take turns at the quantized types.
-struct Quantized {
+struct QuantizedLlama {
+  static constexpr int64_t kC = 256, kF = 512, kV = 300, kH = 4, kG = 2, kL = 2;
   TempFolder folder;
   std::vector<std::pair<std::string, Shape>> tensors;
 
-  Quantized() {
+  QuantizedLlama() {
     gguf::Writer file(folder.file("model.gguf"));
     const auto number = [](int64_t n) { return gguf::Value(static_cast<uint32_t>(n)); };
     file.set("general.architecture", gguf::Value(std::string("llama")));
@@ -118,17 +117,18 @@ struct Adapted {
   }
 };
 
-Batch test_batch() {
+Batch batch_of_two() {
   std::mt19937 random(1);
   std::vector<Sample> samples(2);
   for (size_t b = 0; b < 2; ++b) {
-    for (size_t i = 0; i < 30 + 11 * b; ++i) samples[b].ids.push_back(static_cast<int32_t>(random() % kV));
+    for (size_t i = 0; i < 30 + 11 * b; ++i)
+      samples[b].ids.push_back(static_cast<int32_t>(random() % QuantizedLlama::kV));
     samples[b].labels = samples[b].ids;
   }
   return make_batch(samples);
 }
 
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
+double relative_distance(const std::vector<float>& a, const std::vector<float>& b) {
   double difference = 0, size = 0;
   for (size_t i = 0; i < a.size(); ++i) {
     difference += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
@@ -145,8 +145,8 @@ class FrozenBase : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(FrozenBase, AsStoredIsTheExpandedOneUpToInt8Activations) {
-  const Quantized model;
-  const Batch batch = test_batch();
+  const QuantizedLlama model;
+  const Batch batch = batch_of_two();
   const auto serial = Parallel::serial();
   Adapted expanded, stored;
   expanded.make(model.folder.file("model.gguf"), FrozenForm::f32, GetParam(), serial, Checkpointing::none);
@@ -156,14 +156,14 @@ TEST_P(FrozenBase, AsStoredIsTheExpandedOneUpToInt8Activations) {
   // Rounding a block of 32 activations to int8 is a relative error of about 1/400 in each product, 15 of them in a row.
   const bool exact = GetParam() == "ref";
   EXPECT_NEAR(got->sum, want->sum, (exact ? 1e-5 : 3e-3) * want->sum);
-  EXPECT_LE(distance(stored.gradients(), expanded.gradients()), exact ? 1e-4 : 5e-2);
+  EXPECT_LE(relative_distance(stored.gradients(), expanded.gradients()), exact ? 1e-4 : 5e-2);
   for (const Parameter& p : stored.parameters->all())
     EXPECT_TRUE(p.trained() || p.values.empty() || p.shape.rank == 1) << p.name;
 }
 
 TEST_P(FrozenBase, ThreadsAndCheckpointingDoNotChangeABit) {
-  const Quantized model;
-  const Batch batch = test_batch();
+  const QuantizedLlama model;
+  const Batch batch = batch_of_two();
   std::vector<float> first;
   for (const int threads : {1, 3})
     for (const Checkpointing checkpointing : {Checkpointing::none, Checkpointing::activations, Checkpointing::layers}) {
@@ -178,7 +178,7 @@ TEST_P(FrozenBase, ThreadsAndCheckpointingDoNotChangeABit) {
 
 // The products that carry gradients back read the very values that the file's blocks stand for.
 TEST_P(FrozenBase, BackwardUnpacksTheFilesValues) {
-  const Quantized model;
+  const QuantizedLlama model;
   const auto serial = Parallel::serial();
   Adapted expanded, stored;
   expanded.make(model.folder.file("model.gguf"), FrozenForm::f32, GetParam(), serial, Checkpointing::none);
