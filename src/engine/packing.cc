@@ -149,6 +149,7 @@ bool PackedWeights::open_cache() {
   if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.identity != identity_ ||
       header.items != items_.size() || header.bytes != bytes_)
     return false;
+  map->advise(Access::huge_pages);  // before the first read: it says how large a piece the system reads and maps
   map->advise(Access::will_need);
   map_ = *std::move(map);
   for (const Item& item : items_) params_[static_cast<size_t>(item.param)].panels = map_->bytes().data() + item.offset;
@@ -171,7 +172,8 @@ void PackedWeights::param_packed(ParamId param) {
 
 void PackedWeights::move_some(size_t tokens) {
   if (!map_ || moving_ == items_.size() || tokens > kFewTokens || ++short_batches_ <= kPatience) return;
-  if (!has_huge_pages()) moving_ = items_.size();
+  if (moving_ == 0 && (!has_huge_pages() || huge_mapped_bytes(map_->bytes().data()) > bytes_ / 2))
+    moving_ = items_.size();
   for (uint64_t bytes = 0; moving_ < items_.size() && bytes < kMovedWithABatch; ++moving_) {
     const Item& item = items_[moving_];
     params_[static_cast<size_t>(item.param)].pack_into = memory_.data() + item.offset;

@@ -36,11 +36,12 @@ class PackedWeights {
   /// For Batch::embedding.
   const EmbeddingObserver& embedding_observer() const { return embedding_observer_; }
 
-  /// Called before each batch but the first, with its tokens. Weights that are mapped from the cache file move into memory with huge
-  /// pages, a part with each batch: products then wait less for address translation (6% of a 7B model's decode), and the file's pages are
-  /// let go. Getting memory takes longer than that saves in a short answer (up to 2 s for each GB in a virtual machine), and a prompt reads
-  /// each weight once for many tokens: batches of few tokens begin to move weights when kPatience of them have been.
-  static constexpr int kPatience = 16;
+  /// Called before each batch but the first, with its tokens. Weights that are mapped from the cache file in small pages (older
+  /// systems) move into memory with huge pages, a part with each batch: products then wait less for address translation (6% of a 7B model's
+  /// decode), and the file's pages are let go. Getting memory takes longer than that saves in a short answer (up to 2 s for each GB in a
+  /// virtual machine), and a prompt reads each weight once for many tokens: batches of few tokens begin to move weights when kPatience of
+  /// them have been.
+  static constexpr int kPatience = 256;
   void move_some(size_t tokens);
 
   bool from_cache() const { return map_.has_value(); }

@@ -16,7 +16,7 @@
 namespace kinglet {
 
 /// How a mapped range will be used; a hint only.
-enum class Access { normal, sequential, random, will_need, dont_need };
+enum class Access { normal, sequential, random, will_need, dont_need, huge_pages };
 
 /// A file mapped read-only. Movable; the bytes stay where they are as long as it lives.
 class MappedFile {

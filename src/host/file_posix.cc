@@ -48,6 +48,12 @@ int advice_of(Access access) {
       return MADV_WILLNEED;
     case Access::dont_need:
       return MADV_DONTNEED;
+    case Access::huge_pages:
+#if defined(MADV_HUGEPAGE)
+      return MADV_HUGEPAGE;
+#else
+      return MADV_NORMAL;
+#endif
   }
   return MADV_NORMAL;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "host/memory.h"
 #include "host/testing.h"
 
 #ifndef _WIN32
@@ -25,7 +26,8 @@ TEST(MappedFile, ReadsWhatWasWritten) {
   ASSERT_TRUE(map.ok());
   EXPECT_EQ(map->bytes().size(), 5u);
   EXPECT_EQ(static_cast<char>(map->bytes()[1]), 'e');
-  for (const Access a : {Access::normal, Access::sequential, Access::random, Access::will_need, Access::dont_need}) {
+  for (const Access a :
+       {Access::normal, Access::sequential, Access::random, Access::will_need, Access::dont_need, Access::huge_pages}) {
     map->advise(a);
     map->advise(a, 3, 1);
     map->advise(a, 100, 1);
@@ -33,6 +35,19 @@ TEST(MappedFile, ReadsWhatWasWritten) {
   MappedFile other = std::move(map).value();
   EXPECT_EQ(other.bytes().size(), 5u);
   EXPECT_EQ(other.path(), folder.file("a"));
+}
+
+// How many there are is the system's choice: never more than the map, none where nothing is mapped.
+TEST(MappedFile, TellsWhatLiesInHugePages) {
+  TempFolder folder;
+  const std::string text(size_t{8} << 20, 'x');
+  ASSERT_TRUE(write_file(folder.file("a"), text).ok());
+  auto map = MappedFile::open(folder.file("a"));
+  ASSERT_TRUE(map.ok());
+  map->advise(Access::huge_pages);
+  EXPECT_EQ(map->bytes()[text.size() - 1], std::byte{'x'});
+  EXPECT_LE(huge_mapped_bytes(map->bytes().data()), text.size());
+  EXPECT_EQ(huge_mapped_bytes(nullptr), 0u);
 }
 
 TEST(MappedFile, NamesWhatCannotBeOpened) {
@@ -72,6 +87,23 @@ TEST(AtomicFile, AppearsOnlyWhenWhole) {
   EXPECT_EQ(folder.entries(), 1);
   EXPECT_FALSE(file->write("more").ok());
   EXPECT_FALSE(file->commit().ok());
+}
+
+// The buffer's border falls inside pieces, between them, and in one that holds it several times.
+TEST(AtomicFile, PiecesOfAnySizeFollowEachOther) {
+  TempFolder folder;
+  std::string all;
+  auto file = AtomicFile::create(folder.file("a"));
+  ASSERT_TRUE(file.ok());
+  for (const size_t size : {3u, 4'194'301u, 1u, 4'194'304u, 0u, 9'000'001u, 3'582'915u, 17u}) {
+    std::string piece(size, '\0');
+    for (size_t i = 0; i < size; ++i) piece[i] = static_cast<char>((all.size() + i) * 2654435761u >> 24);
+    ASSERT_TRUE(file->write(piece).ok());
+    all += piece;
+  }
+  EXPECT_EQ(file->written(), all.size());
+  ASSERT_TRUE(file->commit().ok());
+  EXPECT_TRUE(read_file(folder.file("a")).value() == all);
 }
 
 TEST(AtomicFile, RefusesFoldersThatAreNotThere) {

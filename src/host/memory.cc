@@ -1,5 +1,6 @@
 #include "host/memory.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -29,6 +30,7 @@ static std::byte* system_allocate(size_t bytes) {
 static void system_free(std::byte* data, size_t) { VirtualFree(data, 0, MEM_RELEASE); }
 void forget_pages(std::span<const std::byte>) {}  // the working set is trimmed by the system
 bool has_huge_pages() { return false; }           // they take a privilege
+uint64_t huge_mapped_bytes(const std::byte*) { return 0; }
 uint64_t machine_memory_bytes() {
   MEMORYSTATUSEX status{sizeof(status)};
   return GlobalMemoryStatusEx(&status) ? status.ullTotalPhys : 0;
@@ -75,6 +77,24 @@ bool has_huge_pages() {
   while (file >> word)
     if (word == "[always]" || word == "[madvise]") return true;
   return false;
+}
+
+// Of a map, Linux writes a line "begin-end ..." (hexadecimal) and then lines such as "FilePmdMapped:  2048 kB" (proc_pid_smaps(5)).
+uint64_t huge_mapped_bytes(const std::byte* address) {
+  std::ifstream file("/proc/self/smaps");
+  const auto place = reinterpret_cast<uintptr_t>(address);
+  uint64_t bytes = 0;
+  bool here = false;
+  for (std::string line; std::getline(file, line);) {
+    unsigned long long begin = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%llx-%llx ", &begin, &end) == 2) {
+      if (here) break;
+      here = begin <= place && place < end;
+    } else if (here && (line.starts_with("FilePmdMapped:") || line.starts_with("AnonHugePages:"))) {
+      bytes += std::strtoull(line.c_str() + line.find(':') + 1, nullptr, 10) * 1024;
+    }
+  }
+  return bytes;
 }
 
 uint64_t machine_memory_bytes() {

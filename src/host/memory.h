@@ -36,6 +36,10 @@ void forget_pages(std::span<const std::byte> bytes);
 /// Whether large blocks get pages of 2 MB.
 bool has_huge_pages();
 
+/// How many bytes of the one map that holds `address` are in pages of 2 MB just now; 0 where the system does not tell. It looks at
+/// each page of this process (some ms for GBs of small ones).
+uint64_t huge_mapped_bytes(const std::byte* address);
+
 /// This machine's memory, and the largest resident set this process has had; 0 where the system does not tell.
 uint64_t machine_memory_bytes();
 uint64_t available_memory_bytes();
