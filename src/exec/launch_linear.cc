@@ -145,7 +145,7 @@ void run_gated_linear(const Walker& w, const Launch& launch) {
   if (gate.T == 0) return;
   const int64_t F = w.width(act.out), panels = ceil_div<int64_t>(F, kPanelRows);
   const int64_t up_first = separate ? 0 : panels;  // one weight for both: gate rows, then up rows
-  const int64_t item = std::min<int64_t>(kGatedTilePanels, panels_per_item(panels, w.parallel.workers));
+  const int64_t item = std::min<int64_t>(gated_tile_panels(gate.T), panels_per_item(panels, w.parallel.workers));
   const KernelTable& k = w.kernels();
   const auto apply = act.op == Op::silu_mul ? k.silu_mul : act.op == Op::gelu_tanh_mul ? k.gelu_tanh_mul : k.gelu_mul;
   w.parallel.for_each(ceil_div(panels, item), [&](int64_t chunk, int worker) {
@@ -153,7 +153,7 @@ void run_gated_linear(const Walker& w, const Launch& launch) {
     const int64_t column = begin * kPanelRows, columns = std::min(F, end * kPanelRows) - column;
     auto* tile = reinterpret_cast<float*>(w.scratch(worker));
     std::byte* rest = w.scratch(worker) + round_up<size_t>(gated_tile_bytes(gate.T), 64);
-    const int64_t tile_stride = int64_t{kGatedTilePanels} * kPanelRows;
+    const int64_t tile_stride = int64_t{gated_tile_panels(gate.T)} * kPanelRows;
     multiply(w, gate, begin, end, {w.data(act.out) + column, w.stride(act.out), Epilogue::store}, rest);
     multiply(w, up, up_first + begin, up_first + end, {tile, tile_stride, Epilogue::store}, rest);
     for (int64_t t = 0; t < gate.T; ++t) {
