@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "formats/json.h"
 #include "host/interrupt.h"
 #include "host/memory.h"
 #include "host/terminal.h"
