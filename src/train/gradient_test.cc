@@ -475,6 +475,23 @@ TEST_P(OperatorGradients, SharedParametersAddUp) {
   check_gradients(w.p, GetParam());
 }
 
+/// A pair of rank 3, without magnitudes, on every linear weight of the layers.
+Adapter layer_adapter(const ProgramStorage& program) {
+  Adapter adapter;
+  for (const Step& s : program.steps) {
+    if (s.op != Op::linear || s.layer == kNone) continue;
+    const Shape shape = program.params[static_cast<size_t>(s.weight)].shape;
+    const auto values = [](int64_t n) { return std::vector<float>(static_cast<size_t>(n), 0.1f); };
+    adapter.pairs.push_back({.base = s.weight,
+                             .R = 3,
+                             .scale = 0.7f,
+                             .a = values(3 * shape[1]),
+                             .b = values(shape[0] * 3),
+                             .magnitude = {}});
+  }
+  return adapter;
+}
+
 // DoRA on a weight with a bias and on one without, where the gain is in place, and where its input has another reader.
 TEST_P(OperatorGradients, MagnitudesAndGains) {
   Writer w;
@@ -486,18 +503,8 @@ TEST_P(OperatorGradients, MagnitudesAndGains) {
   const ParamId plain = w.param({2 * kC}, ParamKind::norm);
   x = w.step(Op::add, {w.step(Op::gain, {x}, 2 * kC, {}, plain, w.param({2 * kC}, ParamKind::bias)), x}, 2 * kC);
   w.finish(w.linear(x, kC), kV);
-  Adapter adapter;
-  for (const Step& s : w.p.steps) {
-    if (s.op != Op::linear || s.layer == kNone) continue;
-    const Shape shape = w.p.params[static_cast<size_t>(s.weight)].shape;
-    const auto values = [](int64_t n) { return std::vector<float>(static_cast<size_t>(n), 0.1f); };
-    adapter.pairs.push_back({.base = s.weight,
-                             .R = 3,
-                             .scale = 0.7f,
-                             .a = values(3 * shape[1]),
-                             .b = values(shape[0] * 3),
-                             .magnitude = values(shape[0])});
-  }
+  Adapter adapter = layer_adapter(w.p);
+  for (LoraPair& pair : adapter.pairs) pair.magnitude.assign(pair.b.size() / static_cast<size_t>(pair.R), 0.1f);
   ASSERT_TRUE(apply_adapter(w.p, adapter, AdapterUse::train).ok());
   check_gradients(w.p, GetParam());
 }
@@ -516,18 +523,7 @@ TEST_P(OperatorGradients, Dropout) {
   x = w.step(Op::add, {w.step(Op::add, {x, one}, kC), w.step(Op::scale, {other}, kC, {.factor = 0.5f})}, kC);
   w.finish(x, kV);
   check_gradients(w.p, GetParam(), 0.3);
-  Adapter adapter;
-  for (const Step& s : w.p.steps) {
-    if (s.op != Op::linear || s.layer == kNone) continue;
-    const Shape shape = w.p.params[static_cast<size_t>(s.weight)].shape;
-    const auto values = [](int64_t n) { return std::vector<float>(static_cast<size_t>(n), 0.1f); };
-    adapter.pairs.push_back({.base = s.weight,
-                             .R = 3,
-                             .scale = 0.7f,
-                             .a = values(3 * shape[1]),
-                             .b = values(shape[0] * 3),
-                             .magnitude = {}});
-  }
+  const Adapter adapter = layer_adapter(w.p);
   ASSERT_TRUE(apply_adapter(w.p, adapter, AdapterUse::train).ok());
   check_gradients(w.p, GetParam(), 0.3);
 }
