@@ -9,7 +9,7 @@
 namespace kinglet {
 namespace {
 
-[[maybe_unused]] constexpr const char* kPanels16 = "panels-16";  // the interleaving that all SIMD rows share
+[[maybe_unused]] constexpr const char* kPanels16 = "panels-16-stream";  // the interleaving that all SIMD rows share
 
 struct Row {
   KernelTable table{};

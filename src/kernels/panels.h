@@ -7,8 +7,9 @@
 // 16 rows, the operand of the dot-product instructions, and its halves are those of 8 rows. Scales move in bytes and halves:
 // a vector of 16 rows' scales is contiguous. Sizes and field offsets stay the canonical ones, times 16.
 //
-// One exception: the fifth bits of Q5_0 and Q5_1 (bit k of a 32-bit word is value k) are turned so that bit i of byte c is
-// value 4 i + c, which puts the bits of quad i where its bytes are.
+// Two exceptions. The fifth bits of Q5_0 and Q5_1 (bit k of a 32-bit word is value k) are turned so that bit i of byte c is
+// value 4 i + c, which puts the bits of quad i where its bytes are. And the K-quants are interleaved so from the order of
+// stream_blocks.h, not from the file's.
 //
 // f32, f16 and bf16 move value by value: a vector is one K of 16 rows.
 #pragma once

@@ -4,6 +4,8 @@
 // fewer than 16 rows, `part` says which. See kernels/panels.h for where things lie.
 #pragma once
 
+#include "kernels/simd/unrolled.h"
+#include "kernels/stream_blocks.h"
 #include "tensor/blocks.h"
 
 namespace kinglet {
@@ -17,6 +19,11 @@ struct SliceScales {
 
 /// Where in a packed block a member lies. A quad of all rows takes 64 bytes, halves 32, bytes 16; a part its share.
 #define KL_AT(Block, member) (16 * offsetof(Block, member))
+/// Slice s of a packed block.
+template <typename Block>
+KL_INLINE const uint8_t* slice_at(const uint8_t* b, int s) {
+  return b + KL_AT(Block, slices) + 16 * sizeof(Block::slices[0]) * static_cast<size_t>(s);
+}
 inline constexpr int kQuadPart = 64 / Vec::kParts, kHalfPart = 32 / Vec::kParts, kBytePart = 16 / Vec::kParts;
 
 KL_INLINE Vec::I low_nibbles(Vec::I v) { return Vec::and_(v, Vec::set8(15)); }
@@ -47,15 +54,9 @@ KL_INLINE void block_nibbles(const uint8_t* qs, int part, Vec::I w[8]) {
 
 /// Adds fifth bits: bit i of each byte is that of quad i.
 KL_INLINE void add_fifth_bits(const uint8_t* qh, int part, Vec::I w[8]) {
-  const Vec::I h = load_quad(qh, 0, part), bit = Vec::set8(16);
-  w[0] = Vec::or_masked(w[0], shift16<4>(h), bit);
-  w[1] = Vec::or_masked(w[1], shift16<3>(h), bit);
-  w[2] = Vec::or_masked(w[2], shift16<2>(h), bit);
-  w[3] = Vec::or_masked(w[3], shift16<1>(h), bit);
-  w[4] = Vec::or_masked(w[4], h, bit);
-  w[5] = Vec::or_masked(w[5], shift16<-1>(h), bit);
-  w[6] = Vec::or_masked(w[6], shift16<-2>(h), bit);
-  w[7] = Vec::or_masked(w[7], shift16<-3>(h), bit);
+  const Vec::I h = load_quad(qh, 0, part);
+  unrolled<8>([&]<int i>()
+                  __attribute__((always_inline)) { w[i] = Vec::or_masked(w[i], shift16<4 - i>(h), Vec::set8(16)); });
 }
 
 KL_INLINE void look_up_iq4(Vec::I w[8]) {
@@ -162,61 +163,60 @@ KL_INLINE void scales_k4(const uint8_t* scales, int part, const ScaleAndMin& h, 
   out.min[0] = Vec::mul(h.dmin, Vec::to_float(min));
 }
 
-/// Nibble s % 2 of quad i of the sub-block pair that holds slice s.
-template <int s>
-KL_INLINE Vec::I pair_nibbles(const uint8_t* qs, int i, int part) {
-  const Vec::I v = load_quad(qs, 8 * (s / 2) + i, part);
-  return s % 2 == 0 ? low_nibbles(v) : high_nibbles(v);
-}
-
 template <>
 struct Decode<DType::q4_k> : DecodeTraits<DType::q4_k, 8, 8, 0, 1, true> {
-  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<BlockQ4K>(b, part); }
+  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<stream::Q4K>(b, part); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) w[i] = pair_nibbles<s>(b + KL_AT(BlockQ4K, qs), i, part);
-    scales_k4<s>(b + KL_AT(BlockQ4K, scales), part, h, out);
+    block_nibbles(slice_at<stream::Q4K>(b, s), part, w);
+    scales_k4<s>(b + KL_AT(stream::Q4K, scales), part, h, out);
   }
 };
 
 template <>
 struct Decode<DType::q5_k> : DecodeTraits<DType::q5_k, 8, 4, 0, 1, true> {
-  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<BlockQ5K>(b, part); }
+  using Slice = stream::Q5K::Slice;
+  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<stream::Q5K>(b, part); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-      const Vec::I fifth = shift16<4 - s>(load_quad(b + KL_AT(BlockQ5K, qh), i, part));
-      w[i] = Vec::or_masked(pair_nibbles<s>(b + KL_AT(BlockQ5K, qs), i, part), fifth, Vec::set8(16));
-    }
-    scales_k4<s>(b + KL_AT(BlockQ5K, scales), part, h, out);
+    const uint8_t* slice = slice_at<stream::Q5K>(b, s);
+    block_nibbles(slice + KL_AT(Slice, qs), part, w);
+    add_fifth_bits(slice + KL_AT(Slice, qh), part, w);
+    scales_k4<s>(b + KL_AT(stream::Q5K, scales), part, h, out);
   }
 };
 
 template <>
 struct Decode<DType::q6_k> : DecodeTraits<DType::q6_k, 8, 2, 5, 2, false> {
-  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b + KL_AT(BlockQ6K, d), part); }
+  using Slice = stream::Q6K::Slice;
+  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b + KL_AT(stream::Q6K, d), part); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
-    constexpr int h = s / 4, p = s % 4;
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-      const Vec::I low = load_quad(b + KL_AT(BlockQ6K, ql), 16 * h + 8 * (p % 2) + i, part);
-      const Vec::I high = shift16<4 - 2 * p>(load_quad(b + KL_AT(BlockQ6K, qh), 8 * h + i, part));
-      w[i] = Vec::or_masked(p < 2 ? low_nibbles(low) : high_nibbles(low), high, Vec::set8(0x30));
-    }
+    const uint8_t* slice = slice_at<stream::Q6K>(b, s);
+    const Vec::I top = Vec::set8(0x30);
+    block_nibbles(slice + KL_AT(Slice, qs), part, w);
     for (int half = 0; half < 2; ++half) {
-      const uint8_t* scale = b + KL_AT(BlockQ6K, scales) + 16 * (2 * s + half) + kBytePart * part;
+      const Vec::I high = load_quad(slice + KL_AT(Slice, qh), half, part);
+      w[4 * half] = Vec::or_masked(w[4 * half], shift16<4>(high), top);
+      w[4 * half + 1] = Vec::or_masked(w[4 * half + 1], shift16<2>(high), top);
+      w[4 * half + 2] = Vec::or_masked(w[4 * half + 2], high, top);
+      w[4 * half + 3] = Vec::or_masked(w[4 * half + 3], shift16<-2>(high), top);
+      const uint8_t* scale = slice + 16 * half + kBytePart * part;
       out.scale[half] = Vec::mul(d, Vec::to_float(Vec::signed_bytes(scale)));
     }
   }
 };
 
-/// Two-bit values of slice s, as Q2_K and Q3_K store them.
-template <int s>
-KL_INLINE Vec::I two_bits(const uint8_t* qs, int i, int part) {
-  return Vec::and_(Vec::right16<2 * (s % 4)>(load_quad(qs, 8 * (s / 4) + i, part)), Vec::set8(3));
+/// The two-bit values of a slice.
+KL_INLINE void two_bits(const uint8_t* qs, int part, Vec::I w[8]) {
+  const Vec::I mask = Vec::set8(3);
+  for (int half = 0; half < 2; ++half) {
+    const Vec::I v = load_quad(qs, half, part);
+    w[4 * half] = Vec::and_(v, mask);
+    w[4 * half + 1] = Vec::and_(shift16<-2>(v), mask);
+    w[4 * half + 2] = Vec::and_(shift16<-4>(v), mask);
+    w[4 * half + 3] = Vec::and_(shift16<-6>(v), mask);
+  }
 }
 
 /// Scale j of Q3_K, plus 32 (see scale_q3k).
@@ -229,15 +229,17 @@ KL_INLINE Vec::I scale_bits_q3k(const uint8_t* scales, int part) {
 
 template <>
 struct Decode<DType::q3_k> : DecodeTraits<DType::q3_k, 8, 4, 2, 2, false> {
-  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b + KL_AT(BlockQ3K, d), part); }
+  using Slice = stream::Q3K::Slice;
+  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b + KL_AT(stream::Q3K, d), part); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-      const Vec::I third = shift16<2 - s>(load_quad(b + KL_AT(BlockQ3K, hmask), i, part));
-      w[i] = Vec::or_masked(two_bits<s>(b + KL_AT(BlockQ3K, qs), i, part), third, Vec::set8(4));
-    }
-    const uint8_t* scales = b + KL_AT(BlockQ3K, scales);
+    const uint8_t* slice = slice_at<stream::Q3K>(b, s);
+    two_bits(slice + KL_AT(Slice, qs), part, w);
+    const Vec::I third = load_quad(slice + KL_AT(Slice, qh), 0, part);
+    unrolled<8>([&]<int i>() __attribute__((always_inline)) {
+      w[i] = Vec::or_masked(w[i], shift16<2 - i>(third), Vec::set8(4));
+    });
+    const uint8_t* scales = b + KL_AT(stream::Q3K, scales);
     const Vec::I bias = Vec::set32(32);
     out.scale[0] = Vec::mul(d, Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s>(scales, part), bias)));
     out.scale[1] = Vec::mul(d, Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s + 1>(scales, part), bias)));
@@ -246,13 +248,13 @@ struct Decode<DType::q3_k> : DecodeTraits<DType::q3_k, 8, 4, 2, 2, false> {
 
 template <>
 struct Decode<DType::q2_k> : DecodeTraits<DType::q2_k, 8, 4, 0, 2, true> {
-  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<BlockQ2K>(b, part); }
+  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<stream::Q2K>(b, part); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) w[i] = two_bits<s>(b + KL_AT(BlockQ2K, qs), i, part);
+    const uint8_t* slice = slice_at<stream::Q2K>(b, s);
+    two_bits(slice + KL_AT(stream::Q2K::Slice, qs), part, w);
     for (int half = 0; half < 2; ++half) {
-      const Vec::I both = load_bytes(b + KL_AT(BlockQ2K, scales), 2 * s + half, part);
+      const Vec::I both = load_bytes(slice, half, part);
       out.scale[half] = Vec::mul(h.d, Vec::to_float(Vec::and_(both, Vec::set32(15))));
       out.min[half] = Vec::mul(h.dmin, Vec::to_float(Vec::right32<4>(both)));
     }

@@ -39,21 +39,8 @@ KL_INLINE void multiply_slice(const Vec::I w[8], const SliceScales& s, const Act
   }
 }
 
-/// How far ahead of its reading a panel is fetched. A super-block is read in several passes that the processor's own
-/// prefetcher does not follow (Q6_K: 8 GB/s without, 18 with); panels follow each other, so running past one's end is wanted.
-inline constexpr size_t kFetchAhead = 8192;
-
-/// Fetches the s-th of `parts` equal parts of what lies kFetchAhead beyond the block, to the second-level cache. Its
-/// instruction is volatile, since the compiler would gather the prefetches of a block in one place, where they wait for each other.
-template <size_t bytes, int parts, int s>
-KL_INLINE void fetch_ahead(const uint8_t* block) {
-  constexpr size_t kFirst = bytes / 64 * s / parts;
-  constexpr size_t kLast = s + 1 == parts ? (bytes + 63) / 64 : bytes / 64 * (s + 1) / parts;
-#pragma GCC unroll 64
-  for (size_t line = kFirst; line < kLast; ++line) Vec::prefetch(block + kFetchAhead + 64 * line);
-}
-
-/// Tokens [t0, t0 + TT) times one panel.
+/// Tokens [t0, t0 + TT) times one panel. It is read in the order of addresses and fetched by the processor's own prefetcher: explicit
+/// fetches of every line take fill buffers from it and make the stream slower.
 template <typename D, int TT>
 void multiply_direct(const MatmulArgs& a, int64_t p, int64_t t0) {
   const uint8_t* block = reinterpret_cast<const uint8_t*>(a.panels) + static_cast<size_t>(p) * a.panel_bytes;
@@ -67,7 +54,6 @@ void multiply_direct(const MatmulArgs& a, int64_t p, int64_t t0) {
     decltype(D::header(block, 0)) header[Vec::kParts];
     for (int part = 0; part < Vec::kParts; ++part) header[part] = D::header(block, part);
     unrolled<D::kSlices>([&]<int s>() __attribute__((always_inline)) {
-      fetch_ahead<D::kBytes, D::kSlices, s>(block);
 #pragma GCC unroll 2
       for (int part = 0; part < Vec::kParts; ++part) {
         Vec::I w[8];
