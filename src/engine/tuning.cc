@@ -54,7 +54,7 @@ class Product {
   Product(const KernelTable& row, int64_t N, int64_t K, int64_t T) : row_(row), N_(N), K_(K) {
     const size_t row_bytes = *::kinglet::row_bytes(DType::q4_k, static_cast<uint64_t>(K));
     panel_bytes_ = row_bytes * kPanelRows;
-    act_stride_ = kernels().act == ActKind::int8 ? row.quantized_row_bytes(K) : static_cast<size_t>(K) * sizeof(float);
+    act_stride_ = kernels().act == ActKind::f32 ? static_cast<size_t>(K) * sizeof(float) : row.act_row_bytes(K);
     scratch_bytes_ =
         kernels().matmul_scratch_bytes == nullptr ? 64 : round_up<size_t>(kernels().matmul_scratch_bytes(T, K), 64);
     const size_t weights = panel_bytes_ * static_cast<size_t>(N / kPanelRows),
@@ -117,7 +117,7 @@ class Product {
       std::memcpy(memory_.data() + at, memory_.data(), panel_bytes_);
     for (int64_t t = 0; t < T; ++t) {
       std::byte* to = acts_ + static_cast<size_t>(t) * act_stride_;
-      if (kernels().act == ActKind::int8) row_.quantize_rows(x.data(), K_, 1, K_, to, act_stride_);
+      if (const auto convert = row_.convert(kernels().act)) convert(x.data(), K_, 1, K_, to, act_stride_);
       else std::memcpy(to, x.data(), static_cast<size_t>(K_) * sizeof(float));
     }
   }

@@ -52,9 +52,7 @@ void run_norm(const Walker& w, const Launch& launch) {
   const Step& step = w.step(launch, 0);
   w.for_rows(w.rows(step.out), [&](int64_t i) {
     norm_row(w, step, i);
-    if (launch.quantize_out)
-      w.kernels().quantize_rows(w.row(step.out, i), w.stride(step.out), 1, w.width(step.out), w.int8_row(i),
-                                w.plan.int8_stride);
+    w.convert_row(step.out, i, launch.convert_out);
   });
 }
 

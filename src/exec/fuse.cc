@@ -25,8 +25,9 @@ class Fuser {
     return launch;
   }
 
-  bool wants_int8(const Step& s) const {
-    return kernels_.weights[static_cast<size_t>(params_[static_cast<size_t>(s.weight)].dtype)].act == ActKind::int8;
+  /// What a linear step's kernels read.
+  ActKind kind(const Step& s) const {
+    return kernels_.weights[static_cast<size_t>(params_[static_cast<size_t>(s.weight)].dtype)].act;
   }
 
  private:
@@ -69,7 +70,8 @@ class Fuser {
     if (launch.kind == LaunchKind::linear) {
       if (try_gated(launch, first) || try_residual(launch, first)) return;
       while (launch.count < 3 && is(first + launch.count, Op::linear) && owner(first + launch.count) == launch.owner &&
-             step(first + launch.count).in[0] == step(first).in[0] && !starts_gated(first + launch.count))
+             step(first + launch.count).in[0] == step(first).in[0] &&
+             kind(step(first + launch.count)) == kind(step(first)) && !starts_gated(first + launch.count))
         push(launch, first + launch.count);
     } else if (launch.kind == LaunchKind::norm || launch.kind == LaunchKind::rope) {
       try_rope_store(launch, first);
@@ -90,7 +92,7 @@ class Fuser {
     if (act == first + 2) {
       const Step& up = step(first + 1);
       if (gated.in[0] != gate.out || gated.in[1] != up.out || !used_once(gate.out) || !used_once(up.out)) return false;
-      if (wants_int8(gate) != wants_int8(up)) return false;
+      if (kind(gate) != kind(up)) return false;
       push(launch, first + 1);
     } else {
       const Slot& g = p_.slots[static_cast<size_t>(gated.in[0])];
@@ -151,23 +153,24 @@ size_t fuse(const Program& program, std::span<const ParamData> params, const Ker
   const Fusion fusion = options.fusion;
   const Fuser fuser(program, params, kernels, options.owners, uses);
   size_t count = 0;
-  SlotId quantized = kNone;  // whose int8 rows lie in the shared buffer
+  SlotId converted = kNone;  // whose rows lie in the shared buffer, and as what
+  ActKind form = ActKind::f32;
   for (size_t i = 0; i < program.steps.size();) {
     Launch launch = fuser.next(i, fusion);
     if (launch.kind == LaunchKind::linear || launch.kind == LaunchKind::gated_linear) {
       const Step& first = program.steps[static_cast<size_t>(launch.steps[0])];
-      bool int8 = false;
-      for (int j = 0; j < launch.count; ++j) {
-        const Step& s = program.steps[static_cast<size_t>(launch.steps[j])];
-        int8 = int8 || (s.op == Op::linear && fuser.wants_int8(s));
+      const ActKind kind = fuser.kind(first);
+      if (kind != ActKind::f32 && (converted != first.in[0] || form != kind)) {
+        launch.convert_in = kind;
+        converted = first.in[0];
+        form = kind;
       }
-      launch.quantize_in = int8 && quantized != first.in[0];
-      if (int8) quantized = first.in[0];
-      // A norm right before makes the int8 rows while its row is in cache.
-      if (fusion == Fusion::on && launch.quantize_in && count > 0 && launches[count - 1].kind == LaunchKind::norm &&
+      // A norm right before converts its row while that is in cache.
+      if (fusion == Fusion::on && launch.convert_in != ActKind::f32 && count > 0 &&
+          launches[count - 1].kind == LaunchKind::norm &&
           program.steps[static_cast<size_t>(launches[count - 1].steps[0])].out == first.in[0]) {
-        launches[count - 1].quantize_out = true;
-        launch.quantize_in = false;
+        launches[count - 1].convert_out = launch.convert_in;
+        launch.convert_in = ActKind::f32;
       }
     }
     launch.stored =

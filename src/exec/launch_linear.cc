@@ -26,11 +26,10 @@ Product product_of(const Walker& w, const Step& step, int64_t first, int64_t row
 }
 Product product_of(const Walker& w, const Step& step) { return product_of(w, step, 0, w.rows(step.out)); }
 
-void quantize_input(const Walker& w, const Step& step) {
-  const SlotId in = step.in[0];
-  w.for_rows(w.rows(in), [&](int64_t i) {
-    w.kernels().quantize_rows(w.row(in, i), w.stride(in), 1, w.width(in), w.int8_row(i), w.plan.int8_stride);
-  });
+void convert_input(const Walker& w, const Launch& launch) {
+  if (launch.convert_in == ActKind::f32) return;
+  const SlotId in = w.step(launch, 0).in[0];
+  w.for_rows(w.rows(in), [&](int64_t i) { w.convert_row(in, i, launch.convert_in); });
 }
 
 // Copies packed panels to their new place; returns where they are.
@@ -46,23 +45,24 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
   const Step& step = *p.step;
   const ParamData& weight = w.param(step.weight);
   const WeightKernels& k = w.weight_kernels(step.weight);
-  const bool int8 = k.act == ActKind::int8;
+  const bool converted = k.act != ActKind::f32;
   const int64_t first = begin * kPanelRows;
-  MatmulArgs args{.panels = k.canonical && weight.panels == nullptr ? weight.rows : weight.panels,
-                  .panel_bytes = weight.panel_bytes,
-                  .acts = int8 ? w.int8_row(p.first) : reinterpret_cast<const std::byte*>(w.row(step.in[0], p.first)),
-                  .act_stride = int8 ? w.plan.int8_stride : static_cast<size_t>(w.stride(step.in[0])) * sizeof(float),
-                  .out = target.out,
-                  .out_stride = target.stride,
-                  .bias = step.bias == kNone ? nullptr : w.values(step.bias) + first,
-                  .T = p.T,
-                  .K = p.K,
-                  .N = p.N - first,
-                  .panel_begin = 0,
-                  .panel_end = end - begin,
-                  .epilogue = target.epilogue,
-                  .scratch = scratch + round_up<size_t>(weight.panel_bytes, 64),
-                  .few = w.plan.options.few_tokens};
+  MatmulArgs args{
+      .panels = k.canonical && weight.panels == nullptr ? weight.rows : weight.panels,
+      .panel_bytes = weight.panel_bytes,
+      .acts = converted ? w.act_row(p.first) : reinterpret_cast<const std::byte*>(w.row(step.in[0], p.first)),
+      .act_stride = converted ? w.plan.act_stride : static_cast<size_t>(w.stride(step.in[0])) * sizeof(float),
+      .out = target.out,
+      .out_stride = target.stride,
+      .bias = step.bias == kNone ? nullptr : w.values(step.bias) + first,
+      .T = p.T,
+      .K = p.K,
+      .N = p.N - first,
+      .panel_begin = 0,
+      .panel_end = end - begin,
+      .epilogue = target.epilogue,
+      .scratch = scratch + round_up<size_t>(weight.panel_bytes, 64),
+      .few = w.plan.options.few_tokens};
   const bool keep = weight.pack_into != nullptr && w.batch.packing != nullptr;
   if (args.panels != nullptr) {
     const size_t from = static_cast<size_t>(begin) * weight.panel_bytes;
@@ -131,14 +131,14 @@ void multiply_rows(const Walker& w, const Launch& launch, int64_t first, int64_t
 }  // namespace
 
 void run_linear(const Walker& w, const Launch& launch) {
-  if (launch.quantize_in) quantize_input(w, w.step(launch, 0));
+  convert_input(w, launch);
   const Rows which = w.rows_of(w.step(launch, 0).out);
   w.for_stretches(launch, which, [&](int64_t first, int64_t rows) { multiply_rows(w, launch, first, rows); });
 }
 
 void run_gated_linear(const Walker& w, const Launch& launch) {
   const Step& act = w.step(launch, launch.count - 1);
-  if (launch.quantize_in) quantize_input(w, w.step(launch, 0));
+  convert_input(w, launch);
   const bool separate = launch.count == 3;
   const Product gate = product_of(w, w.step(launch, 0));
   const Product up = separate ? product_of(w, w.step(launch, 1)) : gate;

@@ -178,8 +178,8 @@ class Planner {
       top += round_up(bytes, kAlign);
       return at;
     };
-    plan_.int8_stride = widest_int8_row();
-    plan_.int8_offset = take(plan_.int8_stride * static_cast<size_t>(std::max(o.max_tokens, o.max_outputs)));
+    plan_.act_stride = widest_act_row();
+    plan_.act_offset = take(plan_.act_stride * static_cast<size_t>(std::max(o.max_tokens, o.max_outputs)));
     size_t rope_floats = 0;
     for (const RopeTable& table : p_.ropes) rope_floats += 2 * table.freq.size() * static_cast<size_t>(o.max_tokens);
     plan_.rope_offset = take(rope_floats * sizeof(float));
@@ -190,11 +190,11 @@ class Planner {
     return ok_status();
   }
 
-  size_t widest_int8_row() const {
+  size_t widest_act_row() const {
     size_t widest = 0;
     for (const Step& s : p_.steps) {
-      if (s.op != Op::linear || kernels_of(s).act != ActKind::int8) continue;
-      widest = std::max(widest, plan_.kernels->quantized_row_bytes(p_.params[static_cast<size_t>(s.weight)].shape[1]));
+      if (s.op != Op::linear || kernels_of(s).act == ActKind::f32) continue;
+      widest = std::max(widest, plan_.kernels->act_row_bytes(p_.params[static_cast<size_t>(s.weight)].shape[1]));
     }
     return widest;
   }

@@ -29,7 +29,7 @@ struct ParamData {
 /// What one launch does. Row-wise ones run over rows in parallel, linear ones over panels, attention over heads and tiles.
 enum class LaunchKind : uint8_t {
   embed,
-  norm,          ///< rms_norm or layer_norm, and int8 rows where a linear wants them
+  norm,          ///< rms_norm or layer_norm, and converted rows where a linear wants them
   linear,        ///< 1 to 3 linear steps that read one slot, into their own outputs; `add` fuses a residual
   gated_linear,  ///< gate and up products and their activation, tile by tile
   rope,
@@ -42,13 +42,13 @@ enum class LaunchKind : uint8_t {
 struct Launch {
   static constexpr int kMaxSteps = 8;
   LaunchKind kind;
-  uint8_t count = 0;          ///< of steps
-  int32_t steps[kMaxSteps];   ///< canonical steps it stands for, in order
-  bool quantize_out = false;  ///< norm: also writes int8 rows
-  bool quantize_in = false;   ///< linear: makes int8 rows of its input first
-  bool residual = false;      ///< linear: the last step is the add
-  bool stored = false;        ///< attention: rope_store has stored k and v
-  int16_t owner = kNone;      ///< the adapter whose rows alone it computes; kNone: every row
+  uint8_t count = 0;                   ///< of steps
+  int32_t steps[kMaxSteps];            ///< canonical steps it stands for, in order
+  ActKind convert_out = ActKind::f32;  ///< norm: also writes rows of this kind
+  ActKind convert_in = ActKind::f32;   ///< linear: makes rows of this kind of its input first
+  bool residual = false;               ///< linear: the last step is the add
+  bool stored = false;                 ///< attention: rope_store has stored k and v
+  int16_t owner = kNone;               ///< the adapter whose rows alone it computes; kNone: every row
 };
 
 /// Place of a slot: byte offset in the workspace of its first value, and floats from row to row.
@@ -97,8 +97,8 @@ struct Plan {
   const KernelTable* kernels = nullptr;
   std::span<const Launch> launches;
   std::span<const Place> places;  ///< one for each slot
-  size_t int8_offset = 0;         ///< int8 rows of the current linear input
-  size_t int8_stride = 0;
+  size_t act_offset = 0;          ///< rows of the current linear input in the form that its kernels read
+  size_t act_stride = 0;
   size_t rope_offset = 0;       ///< cos and sin of each rope table, (T, rotary) floats a table
   size_t partials_offset = 0;   ///< attention states of parallel splits
   size_t scratch_offset = 0;    ///< first worker's scratch

@@ -38,8 +38,11 @@ struct Walker {
     return reinterpret_cast<float*>(workspace + plan.places[static_cast<size_t>(s)].offset);
   }
   float* row(SlotId s, int64_t i) const { return data(s) + i * stride(s); }
-  std::byte* int8_row(int64_t i) const {
-    return workspace + plan.int8_offset + static_cast<size_t>(i) * plan.int8_stride;
+  std::byte* act_row(int64_t i) const { return workspace + plan.act_offset + static_cast<size_t>(i) * plan.act_stride; }
+  /// Row i of a slot to act_row(i); f32 stays where it is.
+  void convert_row(SlotId s, int64_t i, ActKind kind) const {
+    if (const auto convert = kernels().convert(kind))
+      convert(row(s, i), stride(s), 1, width(s), act_row(i), plan.act_stride);
   }
   std::byte* scratch(int worker) const {
     return workspace + plan.scratch_offset + static_cast<size_t>(worker) * plan.scratch_stride;

@@ -28,6 +28,8 @@ class Rows {
     fill_avx2_weights(top());
     fill_avx512_vector(push("avx512", kPanels16, cpu.avx512));
     fill_avx512_weights(top());
+    push("avx512bf16", kPanels16, cpu.avx512_bf16);
+    fill_avx512bf16_weights(top());
 #elif defined(__aarch64__)
     const CpuFeatures& cpu = cpu_features();
     fill_neon_vector(push("neon", "canonical", cpu.neon));  // any 64-bit Arm; products are the reference's

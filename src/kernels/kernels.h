@@ -28,7 +28,11 @@ inline constexpr int kPanelRows = 16;
 inline constexpr int kActBlock = 32;  ///< values that share one scale in int8 activations
 
 /// What a matmul kernel reads as activations.
-enum class ActKind : uint8_t { f32, int8 };
+enum class ActKind : uint8_t {
+  f32,
+  bf16,  ///< rounded to nearest even; an odd last one is followed by zero
+  int8   ///< ActBlocks
+};
 
 enum class Epilogue : uint8_t { store, add };  ///< out = y, or out += y (residual)
 
@@ -36,7 +40,7 @@ enum class Epilogue : uint8_t { store, add };  ///< out = y, or out += y (residu
 struct MatmulArgs {
   const std::byte* panels;  ///< packed weights; panel p starts at panels + p * panel_bytes
   size_t panel_bytes;
-  const std::byte* acts;  ///< T rows: f32, or what quantize_rows wrote
+  const std::byte* acts;  ///< T rows: f32, or what the table's convert(act) wrote
   size_t act_stride;      ///< bytes from one row to the next
   float* out;
   int64_t out_stride;  ///< floats from one row to the next
@@ -120,10 +124,18 @@ struct KernelTable {
   const char* name;
   const char* packing;  ///< names the panel layouts; rows with one name share packed copies
 
-  /// x (T rows of K f32, x_stride floats apart) to int8 rows: per kActBlock values one f32 scale (max|x| / 127, round to
-  /// nearest even) and the sum of the int8 values, in whatever layout this row's matmul kernels want.
-  void (*quantize_rows)(const float* x, int64_t x_stride, int64_t T, int64_t K, std::byte* out, size_t out_stride);
-  size_t (*quantized_row_bytes)(int64_t K);  ///< a multiple of 64
+  /// x (T rows of K f32, x_stride floats apart) in another form.
+  using ConvertRows = void (*)(const float* x, int64_t x_stride, int64_t T, int64_t K, std::byte* out,
+                               size_t out_stride);
+  /// To int8 rows: per kActBlock values one f32 scale (max|x| / 127, round to nearest even) and the sum of the int8 values, in
+  /// whatever layout this row's matmul kernels want.
+  ConvertRows quantize_rows;
+  ConvertRows round_rows;              ///< to bf16; null where no kernel reads it
+  size_t (*act_row_bytes)(int64_t K);  ///< of a row in either form; a multiple of 64
+  /// What makes rows of the kind; null for f32.
+  ConvertRows convert(ActKind kind) const {
+    return kind == ActKind::int8 ? quantize_rows : kind == ActKind::bf16 ? round_rows : nullptr;
+  }
 
   /// out = x / sqrt(mean(x^2) + eps) * weight, one row of n values; out may be x; weight may be null (ones).
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* out);
@@ -166,7 +178,7 @@ DequantizeRow dequantize_row(DType type);
 using QuantizeRow = void (*)(const float* x, int64_t n, std::byte* blocks);
 QuantizeRow quantize_row(DType type);
 
-/// The rows that this processor can run, best first; the last is "ref". Names: "avx512", "avx2", "dotprod", "neon", "ref".
+/// The rows that this processor can run, best first; the last is "ref". Names: "avx512bf16", "avx512", "avx2", "dotprod", "neon", "ref".
 struct KernelRows {
   const KernelTable* rows[8];
   int count = 0;

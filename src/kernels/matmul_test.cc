@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/half.h"
 #include "kernels/act_block.h"
 #include "kernels/testing.h"
 
@@ -87,14 +88,18 @@ class Weight {
 /// T rows of activations in the form that a weight's kernel wants, and the values that this form stands for.
 struct Activations {
   Activations(const KernelTable& table, ActKind kind, const std::vector<float>& x, int64_t T, int64_t K)
-      : stride(kind == ActKind::int8 ? table.quantized_row_bytes(K) : static_cast<size_t>(K) * sizeof(float)),
+      : stride(kind == ActKind::f32 ? static_cast<size_t>(K) * sizeof(float) : table.act_row_bytes(K)),
         data(stride * static_cast<size_t>(T)),
         values(x.begin(), x.begin() + T * K) {
     if (kind == ActKind::f32) {
       std::memcpy(data.data(), x.data(), values.size() * sizeof(float));
       return;
     }
-    table.quantize_rows(x.data(), K, T, K, data.data(), stride);
+    table.convert(kind)(x.data(), K, T, K, data.data(), stride);
+    if (kind == ActKind::bf16) {
+      for (double& v : values) v = bf16_to_f32(f32_to_bf16(static_cast<float>(v)));
+      return;
+    }
     for (int64_t i = 0; i < T * K; ++i) {
       const auto* row = reinterpret_cast<const ActBlock*>(data.data() + static_cast<size_t>(i / K) * stride);
       const ActBlock& block = row[i % K / kActBlock];
@@ -241,7 +246,7 @@ TEST(QuantizeRows, EveryRowWritesTheSameBlocks) {
   for (int64_t k = 32; k < 64; ++k) x[static_cast<size_t>(k)] *= 1e-30f;  // and a tiny one
   std::vector<std::vector<std::byte>> results;
   for (const KernelTable* table : available_rows()) {
-    const size_t stride = table->quantized_row_bytes(K);
+    const size_t stride = table->act_row_bytes(K);
     EXPECT_EQ(stride % 64, 0u);
     Buffer out(stride * T);
     table->quantize_rows(x.data(), kStride, T, K, out.data(), stride);

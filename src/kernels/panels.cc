@@ -56,8 +56,10 @@ constexpr Layout layout(DType type) {
       return {{{offsetof(BlockIq4Xs, d), 2, 2}, FIELD(BlockIq4Xs, scales_l, 1), FIELD(BlockIq4Xs, qs, 4)}, 3};
     case DType::f32:
       return {{{0, 4, 64}}, 1};
+    case DType::bf16:
+      return {{{0, 4, 32}}, 1};
     default:
-      return {{{0, 2, 64}}, 1};  // f16, bf16
+      return {{{0, 2, 64}}, 1};  // f16
   }
 }
 #undef FIELD
@@ -340,10 +342,13 @@ void for_each_field(F&& f) {
   if constexpr (l.count > 3) f.template operator()<l.fields[3]>();
 }
 
-/// Units of a field in a stretch that holds `values` values.
+/// Units of a field in a stretch that holds `values` values: all of a block, else whole ones.
 constexpr int units(DType type, const Field& f, int64_t values) {
-  return is_quantized(type) ? f.count : static_cast<int>(values);
+  return is_quantized(type) ? f.count : static_cast<int>(values * f.count / stretch_values(type));
 }
+
+/// The value that an odd number of bf16 ends with, which has no pair: its place in a row.
+constexpr bool has_single(DType type, int64_t values) { return type == DType::bf16 && values % 2 != 0; }
 
 template <DType type>
 void pack(const std::byte* rows, size_t row_bytes, int n_rows, int64_t K, std::byte* panel) {
@@ -357,6 +362,8 @@ void pack(const std::byte* rows, size_t row_bytes, int n_rows, int64_t K, std::b
     std::byte* block = has_stream(type) ? interleaved : panel;
     for_each_field<type>([&]<Field f>() { pack_field<f, bytes>(row, units(type, f, values), block); });
     if constexpr (has_stream(type)) to_stream<type>(block, panel);
+    if (has_single(type, values))
+      transpose_units<uint16_t>(row, 2 * static_cast<size_t>(values - 1), 1, panel + 32 * (values - 1));
     panel += kPanelRows * bytes;
     for (int r = 0; r < n_rows; ++r) row[r] += bytes;
   }
@@ -373,6 +380,8 @@ void unpack(const std::byte* panel, int64_t K, int n_rows, std::byte* rows, size
     const std::byte* block = has_stream(type) ? interleaved : panel;
     if constexpr (has_stream(type)) from_stream<type>(panel, interleaved);
     for_each_field<type>([&]<Field f>() { unpack_field<f>(block, n_rows, units(type, f, values), row); });
+    for (int r = 0; has_single(type, values) && r < n_rows; ++r)
+      std::memcpy(row[r] + 2 * (values - 1), panel + 32 * (values - 1) + 2 * r, 2);
     panel += kPanelRows * bytes;
     for (int r = 0; r < n_rows; ++r) row[r] += bytes;
   }

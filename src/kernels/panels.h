@@ -11,7 +11,8 @@
 // value 4 i + c, which puts the bits of quad i where its bytes are. And the K-quants are interleaved so from the order of
 // stream_blocks.h, not from the file's.
 //
-// f32, f16 and bf16 move value by value: a vector is one K of 16 rows.
+// f32 and f16 move value by value: a vector is one K of 16 rows. bf16 moves by pairs of K (an odd last one alone), the operand of the
+// instructions that multiply pairs.
 #pragma once
 
 #include "kernels/kernels.h"

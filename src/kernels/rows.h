@@ -6,11 +6,12 @@
 
 namespace kinglet {
 
-// quantize_rows, quantized_row_bytes and weights[].
+// quantize_rows, act_row_bytes and weights[].
 void fill_ref_weights(KernelTable& table);
 void fill_ref_activations(KernelTable& table);  ///< the first two of these
 void fill_avx2_weights(KernelTable& table);
 void fill_avx512_weights(KernelTable& table);
+void fill_avx512bf16_weights(KernelTable& table);  ///< of bf16 alone
 void fill_dotprod_weights(KernelTable& table);
 
 // kv_store and attention_*.

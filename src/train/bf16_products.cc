@@ -2,13 +2,11 @@
 
 #include <string_view>
 
-#include "base/cpu.h"
-
 namespace kinglet::train {
 
 const Bf16Kernels* bf16_kernels(const char* name) {
 #if defined(__x86_64__)
-  if (std::string_view(name) == "avx512" && cpu_features().avx512_bf16) return &avx512_bf16_kernels();
+  if (std::string_view(name) == "avx512bf16") return &avx512_bf16_kernels();
 #endif
   static_cast<void>(name);
   return nullptr;

@@ -74,7 +74,7 @@ struct Graph::Impl {
     KL_TRY(reserve(arena, placements[which].floats));
     int64_t scratch = 0;
     for (const Step& s : tools.program.steps) {
-      if (s.op == Op::linear && tools.products.reads_int8((*tools.parameters)[s.weight]))
+      if (s.op == Op::linear && tools.products.reads((*tools.parameters)[s.weight]) != ActKind::f32)
         KL_TRY(tools.products.reserve(batch.size(), tools.program.params[static_cast<size_t>(s.weight)].shape[1]));
       if (s.op == Op::attention)
         scratch = std::max(

@@ -178,7 +178,8 @@ Result<ProductSpeed> measure_products(const ParameterOptions& parameters, DType 
   }
   KL_TRY(products.reserve(T, kWidth));
   speed.stored_forward = work / best_seconds([&] {
-                           if (products.reads_int8(weight)) products.quantize(in);
+                           if (products.reads(weight) != ActKind::f32)
+                             products.convert_rows(in, products.reads(weight));
                            products.forward(in, weight, nullptr, out, Write::store);
                          });
   speed.stored_backward = work / best_seconds([&] { products.input_gradient(out, weight, in, Write::store); });

@@ -131,33 +131,34 @@ void Products::row_squares(const Parameter& w, std::span<double> out) const {
 }
 
 Status Products::reserve(int64_t rows, int64_t K) {
-  const uint64_t bytes = static_cast<uint64_t>(rows) * table_->quantized_row_bytes(K);
-  if (int8_rows_.size() >= bytes) return ok_status();
-  int8_rows_ = Block();  // first give back, then take
-  KL_ASSIGN(int8_rows_, Block::allocate(bytes, MemoryUse::activations, *ledger_));
+  const uint64_t bytes = static_cast<uint64_t>(rows) * table_->act_row_bytes(K);
+  if (act_rows_.size() >= bytes) return ok_status();
+  act_rows_ = Block();  // first give back, then take
+  KL_ASSIGN(act_rows_, Block::allocate(bytes, MemoryUse::activations, *ledger_));
   return ok_status();
 }
 
-void Products::quantize(Matrix x) {
-  int8_stride_ = table_->quantized_row_bytes(x.columns);
+void Products::convert_rows(Matrix x, ActKind kind) {
+  act_stride_ = table_->act_row_bytes(x.columns);
   constexpr int64_t kRows = 16;
+  const auto make = table_->convert(kind);
   parallel_.for_each(ceil_div(x.rows, kRows), [&](int64_t chunk, int) {
     const int64_t first = chunk * kRows;
-    table_->quantize_rows(x.row(first), x.stride, std::min(kRows, x.rows - first), x.columns,
-                          int8_rows_.data() + static_cast<size_t>(first) * int8_stride_, int8_stride_);
+    make(x.row(first), x.stride, std::min(kRows, x.rows - first), x.columns,
+         act_rows_.data() + static_cast<size_t>(first) * act_stride_, act_stride_);
   });
 }
 
 void Products::forward_panels(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const {
   constexpr int64_t kPanels = 8;  // of one work item
   const WeightKernels& k = table_->weights[static_cast<size_t>(w.dtype)];
-  const bool int8 = k.act == ActKind::int8;
+  const bool converted = k.act != ActKind::f32;
   const int64_t panels = ceil_div<int64_t>(y.columns, kPanelRows);
   parallel_.for_each(ceil_div(panels, kPanels), [&](int64_t chunk, int worker) {
     k.matmul({.panels = w.panels,
               .panel_bytes = w.panel_bytes(),
-              .acts = int8 ? int8_rows_.data() : reinterpret_cast<const std::byte*>(x.data),
-              .act_stride = int8 ? int8_stride_ : static_cast<size_t>(x.stride) * sizeof(float),
+              .acts = converted ? act_rows_.data() : reinterpret_cast<const std::byte*>(x.data),
+              .act_stride = converted ? act_stride_ : static_cast<size_t>(x.stride) * sizeof(float),
               .out = y.data,
               .out_stride = y.stride,
               .bias = bias,

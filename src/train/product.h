@@ -37,12 +37,13 @@ class Products {
   void forward_f32(Matrix x, const Parameter& w, Matrix y, Write write) const;
   /// Of each row of W (N, K), the sum of squares.
   void row_squares(const Parameter& w, std::span<double> out) const;
-  /// Makes the int8 rows that products of x with panels read; good until the next call. reserve() has made room for them.
-  void quantize(Matrix x);
+  /// Makes the rows of this kind that products of x with panels read; good until the next call. reserve() has made room for them.
+  void convert_rows(Matrix x, ActKind kind);
   Status reserve(int64_t rows, int64_t K);
-  uint64_t bytes() const { return packed_.size() + scratch_.size() + int8_rows_.size(); }
-  bool reads_int8(const Parameter& w) const {
-    return w.panels != nullptr && table_->weights[static_cast<size_t>(w.dtype)].act == ActKind::int8;
+  uint64_t bytes() const { return packed_.size() + scratch_.size() + act_rows_.size(); }
+  /// What a product with W reads: f32 where that is no product of panels.
+  ActKind reads(const Parameter& w) const {
+    return w.panels == nullptr ? ActKind::f32 : table_->weights[static_cast<size_t>(w.dtype)].act;
   }
   /// dx (T, K) (=|+=) dy (T, N) W.
   void input_gradient(Matrix dy, const Parameter& w, Matrix dx, Write write) const;
@@ -81,8 +82,8 @@ class Products {
   Compute compute_ = Compute::f32;
   Parallel parallel_;
   Ledger* ledger_ = nullptr;
-  Block packed_, scratch_, int8_rows_;
-  size_t int8_stride_ = 0;
+  Block packed_, scratch_, act_rows_;
+  size_t act_stride_ = 0;
   int64_t scratch_floats_ = 0;  ///< of each worker
 };
 

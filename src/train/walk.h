@@ -64,9 +64,14 @@ struct Walk {
 
   // The chunk of output rows that the head is at; outside the head, all of them.
   int64_t chunk_first = 0, chunk_rows = 0;
-  // Whose int8 rows lie ready: products that read one slot share them.
-  SlotId quantized = kNone;
-  int64_t quantized_chunk = 0;
+  // Whose converted rows lie ready: products that read one slot share them.
+  struct Converted {
+    SlotId slot = kNone;
+    int64_t chunk = 0;
+    ActKind kind = ActKind::f32;
+    bool operator==(const Converted&) const = default;
+  };
+  Converted converted;
 
   /// Runs the trunk or the head's loop forward, the loss, and backward where asked.
   void forward();

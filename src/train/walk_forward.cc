@@ -42,10 +42,10 @@ void run_norm(const Walk& w, const Step& s, Matrix x, Matrix out) {
 
 void run_linear(Walk& w, const Action& action, const Step& s, Matrix x, Matrix out) {
   const Parameter& weight = w.parameter(s.weight);
-  if (w.tools.products.reads_int8(weight) && (w.quantized != s.in[0] || w.quantized_chunk != w.chunk_first)) {
-    w.tools.products.quantize(x);
-    w.quantized = s.in[0];
-    w.quantized_chunk = w.chunk_first;
+  const Walk::Converted wanted{s.in[0], w.chunk_first, w.tools.products.reads(weight)};
+  if (wanted.kind != ActKind::f32 && w.converted != wanted) {
+    w.tools.products.convert_rows(x, wanted.kind);
+    w.converted = wanted;
   }
   w.tools.products.forward(x, weight, w.values(s.bias), out, action.accumulate ? Write::add : Write::store);
 }
@@ -101,8 +101,8 @@ void Walk::run_forward(const Action& action) {
   const Matrix x = s.in[0] == kNone ? Matrix{} : matrix(action.in[0], s.in[0]);
   const Matrix y = s.in[1] == kNone ? Matrix{} : matrix(action.in[1], s.in[1]);
   const Matrix out = matrix(action.out, s.out);
-  if (quantized != kNone && place_of(tools.program, s.out).root == place_of(tools.program, quantized).root)
-    quantized = kNone;  // made anew
+  if (converted.slot != kNone && place_of(tools.program, s.out).root == place_of(tools.program, converted.slot).root)
+    converted = {};  // made anew
   switch (s.op) {
     case Op::embed:
       run_embed(*this, s, out);

@@ -26,8 +26,8 @@ void quantize_block(const float* x, ActBlock& out) {
 
 // Tiles read a stretch of several rows at once: where rows followed each other by multiples of 2 KB, the stretches would share a few sets
 // of the first-level cache.
-size_t quantized_row_bytes(int64_t K) {
-  const size_t bytes = static_cast<size_t>(K / kActBlock) * sizeof(ActBlock);
+size_t act_row_bytes(int64_t K) {
+  const size_t bytes = static_cast<size_t>((K + kActBlock - 1) / kActBlock) * sizeof(ActBlock);
   return bytes % 2048 == 0 ? bytes + 1024 : bytes;
 }
 
@@ -35,7 +35,7 @@ size_t quantized_row_bytes(int64_t K) {
 
 void fill_ref_activations(KernelTable& table) {
   table.quantize_rows = quantize_rows;
-  table.quantized_row_bytes = quantized_row_bytes;
+  table.act_row_bytes = act_row_bytes;
 }
 
 }  // namespace kinglet

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/kernels.h"
+#include "kernels/simd/unrolled.h"
 
 namespace kinglet {
 namespace {
@@ -12,15 +13,27 @@ inline constexpr int kFloatPanels = Vec::kFloatPanels;  ///< with kFloatTokens, 
 /// Rows of activations share cache sets where K is a power of two: stay below the associativity.
 inline constexpr int kFloatTokens = 6;
 
-/// One K of the part's rows, `k` values from the start of a panel.
+/// bf16 lies in pairs of K, so that a vector is an operand of the instructions that multiply pairs; the others one by one.
 template <DType type>
+constexpr int kTogether = type == DType::bf16 ? 2 : 1;
+
+/// Value j of those together at `k`, of the part's rows.
+template <DType type, int j>
 KL_INLINE Vec::F load_weights(const std::byte* panel, int64_t k, int part) {
   const uint8_t* p = reinterpret_cast<const uint8_t*>(panel);
   if constexpr (type == DType::f32) return Vec::floats(p + 64 * k + 64 / Vec::kParts * part);
   else if constexpr (type == DType::f16) return Vec::halves(p + 32 * k + 32 / Vec::kParts * part);
-  else return Vec::as_float(Vec::left32<16>(Vec::words(p + 32 * k + 32 / Vec::kParts * part)));
+  else {
+    const Vec::I pairs = Vec::load(p + 32 * k + 64 / Vec::kParts * part);
+    return Vec::as_float(j == 0 ? Vec::left32<16>(pairs) : Vec::and_(pairs, Vec::set32(-0x10000)));
+  }
 }
 
+/// The last of an odd number of bf16.
+KL_INLINE Vec::F load_last(const std::byte* panel, int64_t k, int part) {
+  return Vec::as_float(
+      Vec::left32<16>(Vec::words(reinterpret_cast<const uint8_t*>(panel) + 32 * k + 32 / Vec::kParts * part)));
+}
 /// Panels [p, p + R) times tokens [t0, t0 + TT).
 template <DType type, int R, int TT>
 void float_tile(const MatmulArgs& a, int64_t p, int64_t t0) {
@@ -33,17 +46,25 @@ void float_tile(const MatmulArgs& a, int64_t p, int64_t t0) {
     x[t] = reinterpret_cast<const float*>(a.acts + static_cast<size_t>(t0 + t) * a.act_stride);
   for (int v = 0; v < kVectors; ++v)
     for (int t = 0; t < TT; ++t) acc[v][t] = Vec::zero();
-  for (int64_t k = 0; k < a.K; ++k) {
+  const auto add_products = [&](int64_t k, auto&& load) __attribute__((always_inline)) {
     Vec::F w[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) w[v] = load_weights<type>(panel[v / Vec::kParts], k, v % Vec::kParts);
+    for (int v = 0; v < kVectors; ++v) w[v] = load(panel[v / Vec::kParts], v % Vec::kParts);
 #pragma GCC unroll 8
     for (int t = 0; t < TT; ++t) {
       const Vec::F value = Vec::set(x[t][k]);
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) acc[v][t] = Vec::fmadd(w[v], value, acc[v][t]);
     }
+  };
+  constexpr int kStep = kTogether<type>;
+  int64_t k = 0;
+  for (; k + kStep <= a.K; k += kStep) {
+    unrolled<kStep>([&]<int j>() __attribute__((always_inline)) {
+      add_products(k + j, [&](const std::byte* at, int part) { return load_weights<type, j>(at, k, part); });
+    });
   }
+  if (k < a.K) add_products(k, [&](const std::byte* at, int part) { return load_last(at, k, part); });
   for (int t = 0; t < TT; ++t)
     for (int v = 0; v < kVectors; ++v)
       Vec::write_output(a, t0 + t, p * kPanelRows + v * (kPanelRows / Vec::kParts), acc[v][t]);
