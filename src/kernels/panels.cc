@@ -214,124 +214,6 @@ void unpack_field(const std::byte* block, int n_rows, int count, std::byte* cons
   }
 }
 
-/// 16 rows' quads, and those of one interleaved block.
-using Quad = uint32_t[kPanelRows];
-
-/// The words of 8 / bits quads hold fields of so many bits in each byte: field f of word k goes where field k of word f goes. Its own
-/// inverse.
-template <int bits>
-void turn_fields(Quad (&w)[8 / bits]) {
-  for (int shift = 4; shift >= bits; shift /= 2) {
-    const uint32_t mask = shift == 4 ? 0x0f0f0f0fu : shift == 2 ? 0x33333333u : 0x55555555u;
-    const int apart = shift / bits;
-    for (int k = 0; k < 8 / bits; ++k) {
-      if ((k & apart) != 0) continue;
-      for (int r = 0; r < kPanelRows; ++r) {
-        const uint32_t t = ((w[k][r] >> shift) ^ w[k + apart][r]) & mask;
-        w[k + apart][r] ^= t;
-        w[k][r] ^= t << shift;
-      }
-    }
-  }
-}
-
-/// A member that moves as it is, and 8 / bits quads whose fields turn. Offsets are in bytes of a row's block: `file` in the order of
-/// tensor/blocks.h, `stream` in that of stream_blocks.h; the steps are from one quad to the next.
-struct Move {
-  size_t file, stream, bytes;
-};
-struct Turn {
-  int bits;
-  size_t file, file_step, stream, stream_step;
-};
-
-/// Calls move() and turn() with all that a block of the type consists of.
-template <DType type, typename OnMove, typename OnTurn>
-void describe_stream(OnMove&& move, OnTurn&& turn) {
-  using namespace stream;
-  // Two slices' nibbles share 32 bytes of the file: `apart` slices lie between them.
-  const auto nibbles = [&](size_t file, size_t slices, size_t slice_bytes, size_t apart) {
-    for (size_t pair = 0; pair < 4; ++pair) {
-      const size_t first = apart == 1 ? 2 * pair : 4 * (pair / 2) + pair % 2;
-      for (size_t j = 0; j < 4; ++j)
-        turn(Turn{4, file + 32 * pair + 4 * j, 16, slices + slice_bytes * first + 4 * j, slice_bytes * apart});
-    }
-  };
-  // Four slices' pairs of bits share 32 bytes of the file.
-  const auto pairs = [&](size_t file, size_t slices, size_t slice_bytes) {
-    for (size_t h = 0; h < 2; ++h)
-      for (size_t half = 0; half < 2; ++half)
-        turn(Turn{2, file + 32 * h + 16 * half, 4, slices + slice_bytes * 4 * h + 4 * half, slice_bytes});
-  };
-  if constexpr (type == DType::q4_k) {
-    move(Move{0, 0, offsetof(BlockQ4K, qs)});
-    nibbles(offsetof(BlockQ4K, qs), offsetof(Q4K, slices), sizeof(Nibbles), 1);
-  } else if constexpr (type == DType::q5_k) {
-    move(Move{0, 0, offsetof(BlockQ5K, qh)});
-    nibbles(offsetof(BlockQ5K, qs), offsetof(Q5K, slices) + offsetof(Q5K::Slice, qs), sizeof(Q5K::Slice), 1);
-    turn(Turn{1, offsetof(BlockQ5K, qh), 4, offsetof(Q5K, slices), sizeof(Q5K::Slice)});
-  } else if constexpr (type == DType::q6_k) {
-    move(Move{offsetof(BlockQ6K, d), 0, 2});
-    for (size_t s = 0; s < kSlices; ++s)
-      move(Move{offsetof(BlockQ6K, scales) + 2 * s, offsetof(Q6K, slices) + sizeof(Q6K::Slice) * s, 2});
-    nibbles(offsetof(BlockQ6K, ql), offsetof(Q6K, slices) + offsetof(Q6K::Slice, qs), sizeof(Q6K::Slice), 2);
-    pairs(offsetof(BlockQ6K, qh), offsetof(Q6K, slices) + offsetof(Q6K::Slice, qh), sizeof(Q6K::Slice));
-  } else if constexpr (type == DType::q2_k) {
-    move(Move{offsetof(BlockQ2K, d), 0, 4});
-    for (size_t s = 0; s < kSlices; ++s)
-      move(Move{offsetof(BlockQ2K, scales) + 2 * s, offsetof(Q2K, slices) + sizeof(Q2K::Slice) * s, 2});
-    pairs(offsetof(BlockQ2K, qs), offsetof(Q2K, slices) + offsetof(Q2K::Slice, qs), sizeof(Q2K::Slice));
-  } else if constexpr (type == DType::q3_k) {
-    move(Move{offsetof(BlockQ3K, d), 0, 2});
-    move(Move{offsetof(BlockQ3K, scales), offsetof(Q3K, scales), 12});
-    pairs(offsetof(BlockQ3K, qs), offsetof(Q3K, slices) + offsetof(Q3K::Slice, qs), sizeof(Q3K::Slice));
-    turn(Turn{1, offsetof(BlockQ3K, hmask), 4, offsetof(Q3K, slices), sizeof(Q3K::Slice)});
-  }
-}
-
-template <int bits>
-void turn_quads(const std::byte* from, size_t from_step, std::byte* to, size_t to_step) {
-  Quad w[8 / bits];
-  for (size_t i = 0; i < 8 / bits; ++i) std::memcpy(w[i], from + kPanelRows * from_step * i, sizeof(Quad));
-  turn_fields<bits>(w);
-  for (size_t i = 0; i < 8 / bits; ++i) std::memcpy(to + kPanelRows * to_step * i, w[i], sizeof(Quad));
-}
-
-void turn_quads(int bits, const std::byte* from, size_t from_step, std::byte* to, size_t to_step) {
-  if (bits == 4) turn_quads<4>(from, from_step, to, to_step);
-  else if (bits == 2) turn_quads<2>(from, from_step, to, to_step);
-  else turn_quads<1>(from, from_step, to, to_step);
-}
-
-/// An interleaved block of 16 rows, from the order of the file to that of the stream.
-template <DType type>
-void to_stream(const std::byte* file, std::byte* out) {
-  describe_stream<type>(
-      [&](const Move& m) {
-        std::memcpy(out + kPanelRows * m.stream, file + kPanelRows * m.file, kPanelRows * m.bytes);
-      },
-      [&](const Turn& t) {
-        turn_quads(t.bits, file + kPanelRows * t.file, t.file_step, out + kPanelRows * t.stream, t.stream_step);
-      });
-}
-
-template <DType type>
-void from_stream(const std::byte* stream, std::byte* out) {
-  describe_stream<type>(
-      [&](const Move& m) {
-        std::memcpy(out + kPanelRows * m.file, stream + kPanelRows * m.stream, kPanelRows * m.bytes);
-      },
-      [&](const Turn& t) {
-        turn_quads(t.bits, stream + kPanelRows * t.stream, t.stream_step, out + kPanelRows * t.file, t.file_step);
-      });
-}
-
-/// Of the types whose slices are gathered (stream_blocks.h).
-constexpr bool has_stream(DType type) {
-  return type == DType::q2_k || type == DType::q3_k || type == DType::q4_k || type == DType::q5_k ||
-         type == DType::q6_k;
-}
-
 /// Calls f.template operator()<field>() for each field of the type.
 template <DType type, typename F>
 void for_each_field(F&& f) {
@@ -354,14 +236,14 @@ template <DType type>
 void pack(const std::byte* rows, size_t row_bytes, int n_rows, int64_t K, std::byte* panel) {
   constexpr size_t bytes = stretch_bytes(type);
   static constexpr std::byte kZeros[bytes] = {};
-  std::byte interleaved[has_stream(type) ? kPanelRows * bytes : 1];
+  std::byte interleaved[stream::covers(type) ? kPanelRows * bytes : 1];
   const std::byte* row[kPanelRows];
   for (int r = 0; r < kPanelRows; ++r) row[r] = r < n_rows ? rows + static_cast<size_t>(r) * row_bytes : kZeros;
   for (int64_t k = 0; k < K; k += stretch_values(type)) {
     const int64_t values = K - k < stretch_values(type) ? K - k : stretch_values(type);
-    std::byte* block = has_stream(type) ? interleaved : panel;
+    std::byte* block = stream::covers(type) ? interleaved : panel;
     for_each_field<type>([&]<Field f>() { pack_field<f, bytes>(row, units(type, f, values), block); });
-    if constexpr (has_stream(type)) to_stream<type>(block, panel);
+    if constexpr (stream::covers(type)) stream::from_file(type, block, panel);
     if (has_single(type, values))
       transpose_units<uint16_t>(row, 2 * static_cast<size_t>(values - 1), 1, panel + 32 * (values - 1));
     panel += kPanelRows * bytes;
@@ -372,13 +254,13 @@ void pack(const std::byte* rows, size_t row_bytes, int n_rows, int64_t K, std::b
 template <DType type>
 void unpack(const std::byte* panel, int64_t K, int n_rows, std::byte* rows, size_t row_bytes) {
   constexpr size_t bytes = stretch_bytes(type);
-  std::byte interleaved[has_stream(type) ? kPanelRows * bytes : 1];
+  std::byte interleaved[stream::covers(type) ? kPanelRows * bytes : 1];
   std::byte* row[kPanelRows] = {};
   for (int r = 0; r < n_rows; ++r) row[r] = rows + static_cast<size_t>(r) * row_bytes;
   for (int64_t k = 0; k < K; k += stretch_values(type)) {
     const int64_t values = K - k < stretch_values(type) ? K - k : stretch_values(type);
-    const std::byte* block = has_stream(type) ? interleaved : panel;
-    if constexpr (has_stream(type)) from_stream<type>(panel, interleaved);
+    const std::byte* block = stream::covers(type) ? interleaved : panel;
+    if constexpr (stream::covers(type)) stream::to_file(type, panel, interleaved);
     for_each_field<type>([&]<Field f>() { unpack_field<f>(block, n_rows, units(type, f, values), row); });
     for (int r = 0; has_single(type, values) && r < n_rows; ++r)
       std::memcpy(row[r] + 2 * (values - 1), panel + 32 * (values - 1) + 2 * r, 2);

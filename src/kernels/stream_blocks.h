@@ -4,6 +4,7 @@
 // bits and bytes as in the file, in another order: the processor's own prefetcher follows, and a slice takes few loads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "tensor/blocks.h"
@@ -64,5 +65,15 @@ struct Q3K {
 
 static_assert(sizeof(Q2K) == sizeof(BlockQ2K) && sizeof(Q3K) == sizeof(BlockQ3K) && sizeof(Q4K) == sizeof(BlockQ4K));
 static_assert(sizeof(Q5K) == sizeof(BlockQ5K) && sizeof(Q6K) == sizeof(BlockQ6K));
+
+/// Whether panels of the type have this order.
+constexpr bool covers(DType type) {
+  return type == DType::q2_k || type == DType::q3_k || type == DType::q4_k || type == DType::q5_k ||
+         type == DType::q6_k;
+}
+
+/// One block of 16 rows, interleaved as kernels/panels.h says, from the order of tensor/blocks.h to this one, and back.
+void from_file(DType type, const std::byte* file, std::byte* stream);
+void to_file(DType type, const std::byte* stream, std::byte* file);
 
 }  // namespace kinglet::stream
