@@ -3,9 +3,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "base/version.h"
@@ -27,6 +29,7 @@ struct Words {
   std::vector<int64_t> depths = {0};
   int repeats = 3;
   bool verbose = false;
+  bool read = false;
 };
 
 struct Measurement {
@@ -84,6 +87,76 @@ class Bench {
   std::vector<TokenId> ids_;
   bool long_rope_ = false;
 };
+
+/// The packed weights of a model as decoding one token reads them.
+std::vector<std::span<const std::byte>> decode_weights(const Model& model) {
+  std::vector<std::span<const std::byte>> out;
+  for (const ParamData& p : model.params()) {
+    if (p.panels == nullptr) continue;
+    const size_t i = static_cast<size_t>(&p - model.params().data());
+    const int64_t panels = ceil_div<int64_t>(model.program().params[i].shape[0], kPanelRows);
+    out.emplace_back(p.panels, static_cast<size_t>(panels) * p.panel_bytes);
+  }
+  return out;
+}
+
+using Words16 = uint64_t __attribute__((vector_size(16)));
+Words16 load(const std::byte* p) {
+  Words16 out;
+  std::memcpy(&out, p, sizeof(out));
+  return out;
+}
+
+/// GB/s at which the runner's threads read them with nothing to compute: what bounds decoding, in the memory where they lie.
+double read_speed(Runner& runner, std::span<const std::span<const std::byte>> weights, int repeats) {
+  constexpr size_t kPiece = size_t{1} << 20;
+  std::vector<std::span<const std::byte>> pieces;
+  double bytes = 0;
+  for (std::span<const std::byte> w : weights) {
+    bytes += static_cast<double>(w.size());
+    for (size_t at = 0; at < w.size(); at += kPiece) pieces.push_back(w.subspan(at, std::min(kPiece, w.size() - at)));
+  }
+  std::vector<double> speeds;
+  std::atomic<uint64_t> seen = 0;  // so that no compiler leaves the reading out
+  for (int i = 0; i <= repeats; ++i) {
+    const auto start = Clock::now();
+    runner.parallel().for_each(static_cast<int64_t>(pieces.size()), [&](int64_t piece, int) {
+      const std::span<const std::byte> p = pieces[static_cast<size_t>(piece)];
+      Words16 a{}, b{}, c{}, d{};
+      for (size_t at = 0; at + 64 <= p.size(); at += 64) {
+        a |= load(p.data() + at);
+        b |= load(p.data() + at + 16);
+        c |= load(p.data() + at + 32);
+        d |= load(p.data() + at + 48);
+      }
+      const Words16 bits = (a | b) | (c | d);
+      seen.fetch_or(bits[0] | bits[1], std::memory_order_relaxed);
+    });
+    if (i > 0) speeds.push_back(bytes / seconds_since(start) * 1e-9);
+  }
+  std::sort(speeds.begin(), speeds.end());
+  return speeds[speeds.size() / 2];
+}
+
+/// Reads the weights as often as the tests were repeated and says what share of that speed decoding reached.
+void print_read(const Words& words, Runner& runner, const Measurement& decode) {
+  const auto weights = decode_weights(runner.model());
+  double gigabytes = 0;
+  for (const auto& w : weights) gigabytes += static_cast<double>(w.size()) * 1e-9;
+  const double speed = read_speed(runner, weights, words.repeats);
+  const double share = decode.speeds[decode.speeds.size() / 2] * gigabytes / speed;
+  if (words.common.json)
+    fmt::print("{}\n", to_text(Json{{"peer", "kinglet"},
+                                    {"test", "read"},
+                                    {"depth", decode.depth},
+                                    {"gb", gigabytes},
+                                    {"gb_per_s", speed},
+                                    {"decode_share", share}}));
+  else
+    fmt::print("read    {:.2f} GB of weights at {:.1f} GB/s; decoding reached {:.2f} of that\n", gigabytes, speed,
+               share);
+  std::fflush(stdout);
+}
 
 void print(const Words& words, const LoadedModel& loaded, const Runner& runner, const Measurement& m,
            double load_seconds) {
@@ -149,6 +222,7 @@ Status run(const Words& words) {
     if (words.generate > 0) {
       KL_ASSIGN(const Measurement m, bench.measure("decode", words.generate, 1));
       print(words, loaded, *runner, m, load_seconds);
+      if (words.read) print_read(words, *runner, m);
     }
   }
   if (!words.common.json) fmt::print("peak resident memory {}\n", format_bytes(peak_resident_bytes()));
@@ -174,6 +248,8 @@ Action setup_bench(Arguments arguments) {
   arguments.option("-r,--repeat", words->repeats, "repeats after one warm-up; the median is printed")
       .show_default()
       .range(1, 1000);
+  arguments.flag("--read", words->read,
+                 "also read the weights with nothing to compute, and say what share of that speed decoding reached");
   arguments.flag("-v,--verbose", words->verbose, "also print where the weights lie and the memory ledger");
   arguments.footer("Example:\n  kinglet bench qwen2.5-coder-0.5b -p 512 -n 64 -d 0,4096 --json");
   return [words] { return run(*words); };
