@@ -88,6 +88,15 @@ TEST(SyntheticVocabulary, IsWholeAndUsable) {
   }
 }
 
+TEST(SyntheticVocabulary, PhiHasTheTokensThatLlamaCppLooksUp) {
+  for (const char* name : {"phi-3-mini-4k", "phi-3-mini-128k"}) {
+    const TokenizerData data = synthetic_vocabulary(find_preset(name).value(), 32064);
+    const std::set<std::string> tokens(data.tokens.begin(), data.tokens.end());
+    for (const char* text : {"<unk>", "<s>", "</s>", "<|endoftext|>"}) EXPECT_TRUE(tokens.contains(text)) << text;
+    EXPECT_EQ(data.tokens[*data.special("eos")], "<|endoftext|>");
+  }
+}
+
 TEST(Synth, WritesAModelThatOpens) {
   TempFolder folder;
   for (const auto& [model, pre] : {std::pair("gpt2", "llama-bpe"), std::pair("llama", "default")}) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <string>
+
 #include "tokenizer/utf8.h"
 #include "tokenizer/vocabulary.h"
 
@@ -18,6 +20,11 @@ class Filler {
     data_.tokens.resize(n);
     data_.types.resize(n, static_cast<int32_t>(TokenType::unused));
     if (data_.model == "llama") data_.scores.resize(n, 0.0f);
+  }
+
+  /// A control token whose text matters: llama.cpp looks Phi-3's up by theirs.
+  void name(size_t i, std::string text) {
+    if (i < data_.tokens.size()) put(i, std::move(text), TokenType::control, 0.0f);
   }
 
   void special(const std::string& role, int64_t id) {
@@ -79,6 +86,8 @@ TokenizerData synthetic_vocabulary(const Preset& preset, int64_t vocabulary) {
   if (preset.tokenizer.contains("add_space_prefix"))
     data.add_space_prefix = preset.tokenizer["add_space_prefix"].get<bool>();
   Filler filler(data, vocabulary);
+  if (const auto names = preset.tokenizer.find("names"); names != preset.tokenizer.end())
+    for (const auto& [id, text] : names->items()) filler.name(std::stoul(id), text.get<std::string>());
   for (const auto& [role, id] : preset.tokenizer["special"].items()) filler.special(role, id.get<int64_t>());
   data.set_add("bos", preset.tokenizer.value("add_bos", false));
   if (data.model == "gpt2") {
