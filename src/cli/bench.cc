@@ -38,6 +38,12 @@ struct Measurement {
   std::vector<double> speeds;  // tokens a second, sorted
 };
 
+/// Of sorted values.
+double median(const std::vector<double>& v) {
+  const size_t n = v.size();
+  return n % 2 == 1 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
 class Bench {
  public:
   Bench(const Words& words, Runner& runner) : words_(words), runner_(runner), kv_(runner.new_sequence()) {
@@ -107,15 +113,12 @@ Words16 load(const std::byte* p) {
   return out;
 }
 
-/// GB/s at which the runner's threads read them with nothing to compute: what bounds decoding, in the memory where they lie.
-double read_speed(Runner& runner, std::span<const std::span<const std::byte>> weights, int repeats) {
+/// GB/s at which the runner's threads read these `gigabytes` with nothing to compute: what bounds decoding, in the memory where they lie.
+double read_speed(Runner& runner, std::span<const std::span<const std::byte>> weights, double gigabytes, int repeats) {
   constexpr size_t kPiece = size_t{1} << 20;
   std::vector<std::span<const std::byte>> pieces;
-  double bytes = 0;
-  for (std::span<const std::byte> w : weights) {
-    bytes += static_cast<double>(w.size());
+  for (std::span<const std::byte> w : weights)
     for (size_t at = 0; at < w.size(); at += kPiece) pieces.push_back(w.subspan(at, std::min(kPiece, w.size() - at)));
-  }
   std::vector<double> speeds;
   std::atomic<uint64_t> seen = 0;  // so that no compiler leaves the reading out
   for (int i = 0; i <= repeats; ++i) {
@@ -132,10 +135,10 @@ double read_speed(Runner& runner, std::span<const std::span<const std::byte>> we
       const Words16 bits = (a | b) | (c | d);
       seen.fetch_or(bits[0] | bits[1], std::memory_order_relaxed);
     });
-    if (i > 0) speeds.push_back(bytes / seconds_since(start) * 1e-9);
+    if (i > 0) speeds.push_back(gigabytes / seconds_since(start));
   }
   std::sort(speeds.begin(), speeds.end());
-  return speeds[speeds.size() / 2];
+  return median(speeds);
 }
 
 /// Reads the weights as often as the tests were repeated and says what share of that speed decoding reached.
@@ -143,8 +146,8 @@ void print_read(const Words& words, Runner& runner, const Measurement& decode) {
   const auto weights = decode_weights(runner.model());
   double gigabytes = 0;
   for (const auto& w : weights) gigabytes += static_cast<double>(w.size()) * 1e-9;
-  const double speed = read_speed(runner, weights, words.repeats);
-  const double share = decode.speeds[decode.speeds.size() / 2] * gigabytes / speed;
+  const double speed = read_speed(runner, weights, gigabytes, words.repeats);
+  const double share = median(decode.speeds) * gigabytes / speed;
   if (words.common.json)
     fmt::print("{}\n", to_text(Json{{"peer", "kinglet"},
                                     {"test", "read"},
@@ -160,11 +163,10 @@ void print_read(const Words& words, Runner& runner, const Measurement& decode) {
 
 void print(const Words& words, const LoadedModel& loaded, const Runner& runner, const Measurement& m,
            double load_seconds) {
-  const size_t n = m.speeds.size();
-  const double median = n % 2 == 1 ? m.speeds[n / 2] : (m.speeds[n / 2 - 1] + m.speeds[n / 2]) / 2;
+  const double speed = median(m.speeds);
   const std::string file = std::filesystem::path(loaded.path).filename().string();
   if (!words.common.json) {
-    fmt::print("{:<7} {:>6} {:>7} {:>10.2f} {:>10.2f} {:>10.2f}\n", m.test, m.tokens, m.depth, median, m.speeds.front(),
+    fmt::print("{:<7} {:>6} {:>7} {:>10.2f} {:>10.2f} {:>10.2f}\n", m.test, m.tokens, m.depth, speed, m.speeds.front(),
                m.speeds.back());
     std::fflush(stdout);
     return;
@@ -178,7 +180,7 @@ void print(const Words& words, const LoadedModel& loaded, const Runner& runner, 
                     {"depth", m.depth},
                     {"threads", runner.threads()},
                     {"kernels", loaded.model->kernels().name},
-                    {"tok_per_s", round2(median)},
+                    {"tok_per_s", round2(speed)},
                     {"low", round2(m.speeds.front())},
                     {"high", round2(m.speeds.back())},
                     {"load_s", round2(load_seconds)},

@@ -52,11 +52,13 @@ KL_INLINE void block_nibbles(const uint8_t* qs, int part, Vec::I w[8]) {
   }
 }
 
-/// Adds fifth bits: bit i of each byte is that of quad i.
-KL_INLINE void add_fifth_bits(const uint8_t* qh, int part, Vec::I w[8]) {
-  const Vec::I h = load_quad(qh, 0, part);
-  unrolled<8>([&]<int i>()
-                  __attribute__((always_inline)) { w[i] = Vec::or_masked(w[i], shift16<4 - i>(h), Vec::set8(16)); });
+/// Adds bit `position` of all values: bit i of each byte of `plane` is that of quad i.
+template <int position>
+KL_INLINE void add_bits(const uint8_t* plane, int part, Vec::I w[8]) {
+  const Vec::I bits = load_quad(plane, 0, part);
+  unrolled<8>([&]<int i>() __attribute__((always_inline)) {
+    w[i] = Vec::or_masked(w[i], shift16<position - i>(bits), Vec::set8(1 << position));
+  });
 }
 
 KL_INLINE void look_up_iq4(Vec::I w[8]) {
@@ -88,7 +90,7 @@ struct DecodeNibbles : DecodeTraits<type, 1, group, offset_bits, 1, mins> {
   template <int>
   static KL_INLINE void slice(const uint8_t* b, int part, NoHeader, Vec::I w[8], SliceScales& s) {
     block_nibbles(b + KL_AT(Block, qs), part, w);
-    if constexpr (requires(Block x) { x.qh; }) add_fifth_bits(b + KL_AT(Block, qh), part, w);
+    if constexpr (requires(Block x) { x.qh; }) add_bits<4>(b + KL_AT(Block, qh), part, w);
     s.scale[0] = load_halves(b, part);
     if constexpr (requires(Block x) { x.m; }) s.min[0] = Vec::negate(load_halves(b + KL_AT(Block, m), part));
   }
@@ -181,7 +183,7 @@ struct Decode<DType::q5_k> : DecodeTraits<DType::q5_k, 8, 4, 0, 1, true> {
   static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
     const uint8_t* slice = slice_at<stream::Q5K>(b, s);
     block_nibbles(slice + KL_AT(Slice, qs), part, w);
-    add_fifth_bits(slice + KL_AT(Slice, qh), part, w);
+    add_bits<4>(slice + KL_AT(Slice, qh), part, w);
     scales_k4<s>(b + KL_AT(stream::Q5K, scales), part, h, out);
   }
 };
@@ -193,14 +195,12 @@ struct Decode<DType::q6_k> : DecodeTraits<DType::q6_k, 8, 2, 5, 2, false> {
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
     const uint8_t* slice = slice_at<stream::Q6K>(b, s);
-    const Vec::I top = Vec::set8(0x30);
+    const Vec::I high[2] = {load_quad(slice + KL_AT(Slice, qh), 0, part), load_quad(slice + KL_AT(Slice, qh), 1, part)};
     block_nibbles(slice + KL_AT(Slice, qs), part, w);
+    unrolled<8>([&]<int i>() __attribute__((always_inline)) {
+      w[i] = Vec::or_masked(w[i], shift16<4 - 2 * (i % 4)>(high[i / 4]), Vec::set8(0x30));
+    });
     for (int half = 0; half < 2; ++half) {
-      const Vec::I high = load_quad(slice + KL_AT(Slice, qh), half, part);
-      w[4 * half] = Vec::or_masked(w[4 * half], shift16<4>(high), top);
-      w[4 * half + 1] = Vec::or_masked(w[4 * half + 1], shift16<2>(high), top);
-      w[4 * half + 2] = Vec::or_masked(w[4 * half + 2], high, top);
-      w[4 * half + 3] = Vec::or_masked(w[4 * half + 3], shift16<-2>(high), top);
       const uint8_t* scale = slice + 16 * half + kBytePart * part;
       out.scale[half] = Vec::mul(d, Vec::to_float(Vec::signed_bytes(scale)));
     }
@@ -209,14 +209,9 @@ struct Decode<DType::q6_k> : DecodeTraits<DType::q6_k, 8, 2, 5, 2, false> {
 
 /// The two-bit values of a slice.
 KL_INLINE void two_bits(const uint8_t* qs, int part, Vec::I w[8]) {
-  const Vec::I mask = Vec::set8(3);
-  for (int half = 0; half < 2; ++half) {
-    const Vec::I v = load_quad(qs, half, part);
-    w[4 * half] = Vec::and_(v, mask);
-    w[4 * half + 1] = Vec::and_(shift16<-2>(v), mask);
-    w[4 * half + 2] = Vec::and_(shift16<-4>(v), mask);
-    w[4 * half + 3] = Vec::and_(shift16<-6>(v), mask);
-  }
+  const Vec::I v[2] = {load_quad(qs, 0, part), load_quad(qs, 1, part)};
+  unrolled<8>([&]<int i>()
+                  __attribute__((always_inline)) { w[i] = Vec::and_(shift16<-2 * (i % 4)>(v[i / 4]), Vec::set8(3)); });
 }
 
 /// Scale j of Q3_K, plus 32 (see scale_q3k).
@@ -235,10 +230,7 @@ struct Decode<DType::q3_k> : DecodeTraits<DType::q3_k, 8, 4, 2, 2, false> {
   static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
     const uint8_t* slice = slice_at<stream::Q3K>(b, s);
     two_bits(slice + KL_AT(Slice, qs), part, w);
-    const Vec::I third = load_quad(slice + KL_AT(Slice, qh), 0, part);
-    unrolled<8>([&]<int i>() __attribute__((always_inline)) {
-      w[i] = Vec::or_masked(w[i], shift16<2 - i>(third), Vec::set8(4));
-    });
+    add_bits<2>(slice + KL_AT(Slice, qh), part, w);
     const uint8_t* scales = b + KL_AT(stream::Q3K, scales);
     const Vec::I bias = Vec::set32(32);
     out.scale[0] = Vec::mul(d, Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s>(scales, part), bias)));
