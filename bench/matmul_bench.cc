@@ -53,7 +53,7 @@ void multiply(benchmark::State& state, const KernelTable* table, DType type, int
   std::normal_distribution<float> normal;
   std::vector<float> x(static_cast<size_t>(T * K));
   for (float& v : x) v = normal(random);
-  const size_t stride = k.act == ActKind::int8 ? table->quantized_row_bytes(K) : static_cast<size_t>(K) * 4;
+  const size_t stride = k.act == ActKind::int8 ? table->act_row_bytes(K) : static_cast<size_t>(K) * 4;
   const Memory acts = allocate(stride * static_cast<size_t>(T));
   if (k.act == ActKind::int8) table->quantize_rows(x.data(), K, T, K, acts.get(), stride);
   else std::memcpy(acts.get(), x.data(), x.size() * 4);
@@ -90,9 +90,9 @@ void pack(benchmark::State& state, const KernelTable* table, DType type) {
 void quantize(benchmark::State& state, const KernelTable* table) {
   constexpr int64_t K = 4096, T = 64;
   std::vector<float> x(K * T, 0.5f);
-  const Memory out = allocate(table->quantized_row_bytes(K) * T);
+  const Memory out = allocate(table->act_row_bytes(K) * T);
   for (auto _ : state) {
-    table->quantize_rows(x.data(), K, T, K, out.get(), table->quantized_row_bytes(K));
+    table->quantize_rows(x.data(), K, T, K, out.get(), table->act_row_bytes(K));
     benchmark::ClobberMemory();
   }
   state.counters["GB/s"] = benchmark::Counter(K * T * 4e-9, benchmark::Counter::kIsIterationInvariantRate);
@@ -167,6 +167,9 @@ void register_all() {
         const int64_t K = 4096, N = T == 1 ? rows_of(t.dtype, 160 << 20, K) : 512;
         RegisterBenchmark((row + "/" + type + "/T:" + std::to_string(T)).c_str(), multiply, table, t.dtype, T, N, K);
       }
+      // A prompt's: the weights come out of memory.
+      RegisterBenchmark((row + "/" + type + "/T:256/from memory").c_str(), multiply, table, t.dtype, 256,
+                        rows_of(t.dtype, 64 << 20, 4096), 4096);
     }
   }
 }
