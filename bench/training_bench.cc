@@ -24,7 +24,7 @@ void run_product(benchmark::State& state, const std::string& row, Form form, int
   ThreadPool pool(threads);
   Ledger ledger;
   const KernelTable& kernels = *find_kernels(row.c_str());
-  auto products = Products::create(kernels, gradient_kernels(kernels.name), pool.parallel(), ledger);
+  auto products = Products::create(kernels, gradient_kernels(kernels), pool.parallel(), ledger);
   std::vector<float> x(static_cast<size_t>(T * K), 1), w(static_cast<size_t>(N * K), 1),
       y(static_cast<size_t>(T * N), 1);
   Parameter weight{.shape = {N, K}, .values = w};

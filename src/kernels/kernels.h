@@ -119,9 +119,13 @@ struct AttentionState {
   float* acc;  ///< (rows, D) running sum of exp(s - max) v
 };
 
+/// What a row's kernels are written in; training has kernels of its own for each (train/kernels.h).
+enum class Vectors : uint8_t { none, neon, avx2, avx512 };
+
 /// A row of the table: the kernels of one instruction set.
 struct KernelTable {
   const char* name;
+  Vectors vectors;
   const char* packing;  ///< names the panel layouts; rows with one name share packed copies
 
   /// x (T rows of K f32, x_stride floats apart) in another form.

@@ -1,14 +1,12 @@
 #include "train/bf16_products.h"
 
-#include <string_view>
-
 namespace kinglet::train {
 
-const Bf16Kernels* bf16_kernels(const char* name) {
+const Bf16Kernels* bf16_kernels(const KernelTable& row) {
 #if defined(__x86_64__)
-  if (std::string_view(name) == "avx512bf16") return &avx512_bf16_kernels();
+  if (row.round_rows != nullptr) return &avx512_bf16_kernels();
 #endif
-  static_cast<void>(name);
+  static_cast<void>(row);
   return nullptr;
 }
 

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "kernels/kernels.h"
+
 namespace kinglet::train {
 
 /// C (M, N) (=|+=) A (M, K) B (K, N), K counted in pairs.
@@ -28,8 +30,8 @@ struct Bf16Kernels {
   void (*pair_rows)(const float* x, int64_t x_row, int64_t K, int64_t columns, uint32_t* out, int64_t out_row);
 };
 
-/// Of the row of kernels that is called `name`; null where it or this processor has none.
-const Bf16Kernels* bf16_kernels(const char* name);
+/// Of a row of kernels; null where it has none.
+const Bf16Kernels* bf16_kernels(const KernelTable& row);
 
 const Bf16Kernels& avx512_bf16_kernels();
 

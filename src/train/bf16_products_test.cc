@@ -29,11 +29,11 @@ struct Shapes {
 class Bf16Products : public testing::TestWithParam<Shapes> {
  protected:
   void SetUp() override {
-    if (bf16_kernels(find_kernels("")->name) == nullptr) GTEST_SKIP() << "this processor multiplies no bf16";
+    if (bf16_kernels(*find_kernels("")) == nullptr) GTEST_SKIP() << "this processor multiplies no bf16";
   }
   Products products(Compute compute, const Parallel& parallel) {
     const KernelTable& kernels = *find_kernels("");
-    return *Products::create(kernels, gradient_kernels(kernels.name), parallel, ledger_, compute);
+    return *Products::create(kernels, gradient_kernels(kernels), parallel, ledger_, compute);
   }
   /// y, dx and dW of one layer, one behind the other.
   std::vector<float> results(Compute compute, const Parallel& parallel) {

@@ -5,15 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tensor/dtype.h"
+#include "kernels/kernels.h"
 
 namespace kinglet::train {
 
 /// The 16 rows of a panel, K values of each (whole blocks): row r to out[r * out_row ..]. `panel` points at the first block.
 using DecodePanel = void (*)(const std::byte* panel, int64_t K, float* out, int64_t out_row);
 
-/// Of the row of kernels that is called `name`; null: there is none for this type, and WeightKernels::unpack does it.
-DecodePanel panel_decoder(const char* name, DType type);
+/// Of a row of kernels; null: there is none for this type, and WeightKernels::unpack does it.
+DecodePanel panel_decoder(const KernelTable& row, DType type);
 
 DecodePanel panel_decoder_avx2(DType type);
 DecodePanel panel_decoder_avx512(DType type);

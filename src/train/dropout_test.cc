@@ -57,7 +57,7 @@ TEST(Dropout, EveryTableAndEveryCutHasTheSameFactors) {
   const std::vector<float> want = factors_of(row);
   for (const std::string& name : kernel_names()) {
     if (find_kernels(name.c_str()) == nullptr) continue;
-    const GradientKernels& kernels = gradient_kernels(name.c_str());
+    const GradientKernels& kernels = gradient_kernels(*find_kernels(name.c_str()));
     EXPECT_EQ(factors_of(row, kernels), want) << name;
     std::vector<float> part(kColumns - 37);
     kernels.dropout_factors(row, 37, kColumns - 37, part.data());

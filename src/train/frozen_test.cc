@@ -185,7 +185,7 @@ TEST_P(FrozenBase, BackwardUnpacksTheFilesValues) {
   stored.make(model.folder.file("model.gguf"), FrozenForm::as_stored, GetParam(), serial, Checkpointing::none);
   const KernelTable& kernels = *find_kernels(GetParam().c_str());
   Ledger ledger;
-  auto products = Products::create(kernels, gradient_kernels(kernels.name), serial, ledger);
+  auto products = Products::create(kernels, gradient_kernels(kernels), serial, ledger);
   ASSERT_TRUE(products.ok());
   for (size_t i = 0; i < stored.parameters->all().size(); ++i) {
     const Parameter &packed = stored.parameters->all()[i], &plain = expanded.parameters->all()[i];

@@ -131,7 +131,7 @@ Result<Graph> Graph::create(const ProgramStorage& program, Parameters& parameter
   for (const Parameter& p : parameters.all())
     if (p.panels != nullptr && std::string_view(p.packing) != tools.kernels->packing)
       return error(Code::invalid_argument, "{} is packed for other kernels than '{}'", p.name, tools.kernels->name);
-  tools.gradients = &gradient_kernels(tools.kernels->name);
+  tools.gradients = &gradient_kernels(*tools.kernels);
   tools.parallel = options.parallel;
   KL_ASSIGN(tools.products,
             Products::create(*tools.kernels, *tools.gradients, options.parallel, ledger, options.compute));

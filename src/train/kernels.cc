@@ -1,17 +1,15 @@
 #include "train/kernels.h"
 
-#include <string_view>
-
 namespace kinglet::train {
 
-const GradientKernels& gradient_kernels(const char* name) {
-  const std::string_view row = name;
+const GradientKernels& gradient_kernels(const KernelTable& row) {
 #if defined(__x86_64__)
-  if (row == "avx512" || row == "avx512bf16") return avx512_gradients();
-  if (row == "avx2") return avx2_gradients();
+  if (row.vectors == Vectors::avx512) return avx512_gradients();
+  if (row.vectors == Vectors::avx2) return avx2_gradients();
 #elif defined(__aarch64__)
-  if (row == "neon" || row == "dotprod") return neon_gradients();
+  if (row.vectors == Vectors::neon) return neon_gradients();
 #endif
+  static_cast<void>(row);
   return reference_gradients();
 }
 

@@ -11,6 +11,8 @@
 
 #include <cstdint>
 
+#include "kernels/kernels.h"
+
 namespace kinglet::train {
 
 /// C (M, N) (=|+=) A (M, K) B (K, N).
@@ -86,8 +88,8 @@ struct GradientKernels {
   void (*attention_scores)(const ScoreRow& row, float delta, const float* p, const float* c, float* dp);
 };
 
-/// The table of the row of kernels (kernels/kernels.h) that is called `name`, or of the row below that has one.
-const GradientKernels& gradient_kernels(const char* name);
+/// The table for a row of kernels (kernels/kernels.h).
+const GradientKernels& gradient_kernels(const KernelTable& row);
 
 /// One for each instruction set.
 const GradientKernels& reference_gradients();

@@ -123,7 +123,7 @@ Result<WalkNeeds> walk_needs(const ProgramStorage& program, const ParameterOptio
   const KernelTable* kernels = find_kernels(options.kernels.c_str());
   if (kernels == nullptr)
     return error(Code::invalid_argument, "no kernels named '{}' on this processor", options.kernels);
-  const GradientKernels& gradients = gradient_kernels(kernels->name);
+  const GradientKernels& gradients = gradient_kernels(*kernels);
   KL_ASSIGN(const Dropout dropout, Dropout::create(options.dropout));
   KL_ASSIGN(const Tape tape, make_tape(program.view(), trained_mask(program, parameters.trained),
                                        {.dropout = dropout.any(), .checkpointing = options.checkpointing}));
@@ -150,7 +150,7 @@ Result<ProductSpeed> measure_products(const ParameterOptions& parameters, DType 
   const KernelTable& kernels = *kernels_of(parameters);
   Ledger ledger;
   KL_ASSIGN(Products products,
-            Products::create(kernels, gradient_kernels(kernels.name), parameters.parallel, ledger, compute));
+            Products::create(kernels, gradient_kernels(kernels), parameters.parallel, ledger, compute));
   std::vector<float> x(static_cast<size_t>(T * kWidth)), y(x.size()), w(static_cast<size_t>(kWidth * kWidth));
   for (size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(i % 17) - 8;
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 13) - 6;

@@ -93,7 +93,7 @@ TEST(Nf4, ProductsReadTheValuesThatItStandsFor) {
     if (kernels == nullptr) continue;
     Ledger ledger;
     ThreadPool pool(2);
-    auto products = Products::create(*kernels, gradient_kernels(kernels->name), pool.parallel(), ledger);
+    auto products = Products::create(*kernels, gradient_kernels(*kernels), pool.parallel(), ledger);
     ASSERT_TRUE(products.ok());
     auto x = normal_values(kT * kK, 1), dy = normal_values(kT * kN, 1);
     for (const bool forward : {true, false}) {

@@ -69,7 +69,7 @@ Result<Products> Products::create(const KernelTable& kernels, const GradientKern
   out.table_ = &kernels;
   out.kernels_ = &gradients;
   out.compute_ = compute;
-  if (compute != Compute::f32) out.bf16_ = bf16_kernels(kernels.name);
+  if (compute != Compute::f32) out.bf16_ = bf16_kernels(kernels);
   out.parallel_ = parallel;
   out.ledger_ = &ledger;
   size_t scratch = kScratchFloats * sizeof(float) + kUnpackedBytes;
@@ -250,7 +250,7 @@ void Products::dequantize(const Parameter& w, int64_t row, int64_t column, int64
     return;
   }
   // Blocks of K follow each other in a panel (kernels/panels.h), so a part of one can be unpacked. Rows begin at a panel.
-  if (const DecodePanel decode = panel_decoder(table_->name, w.dtype)) {
+  if (const DecodePanel decode = panel_decoder(*table_, w.dtype)) {
     for (int64_t i = 0; i < height; i += kPanelRows)
       decode(w.panels + static_cast<size_t>((row + i) / kPanelRows) * w.panel_bytes() + skipped * kPanelRows, length,
              out + i * length, length);

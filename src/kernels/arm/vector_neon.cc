@@ -17,6 +17,7 @@ namespace {
 }  // namespace
 
 void fill_neon_vector(KernelTable& table) {
+  table.vectors = Vectors::neon;
   fill_vector(table);
   fill_neon_attention(table);
 }

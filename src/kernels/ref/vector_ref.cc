@@ -80,6 +80,7 @@ void softcap(const float* x, float cap, int64_t n, float* out) {
 }  // namespace
 
 void fill_ref_vector(KernelTable& table) {
+  table.vectors = Vectors::none;
   table.rms_norm = rms_norm;
   table.layer_norm = layer_norm;
   table.rope_half = rope_half;

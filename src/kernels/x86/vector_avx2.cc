@@ -17,6 +17,7 @@ namespace {
 }  // namespace
 
 void fill_avx2_vector(KernelTable& table) {
+  table.vectors = Vectors::avx2;
   fill_vector(table);
   fill_avx2_attention(table);
 }

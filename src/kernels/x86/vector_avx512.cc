@@ -17,6 +17,7 @@ namespace {
 }  // namespace
 
 void fill_avx512_vector(KernelTable& table) {
+  table.vectors = Vectors::avx512;
   fill_vector(table);
   fill_avx512_attention(table);
 }
