@@ -4,7 +4,7 @@
 # Headers are included as "NAME/x.h". Each library's include root holds that one folder only, so a file can include
 # what its library links and nothing else: a wrong include does not build.
 #
-# Files whose name ends in _avx2.cc, _avx512.cc, _avx512bf16.cc, _dotprod.cc get their instruction-set flags from
+# Files whose name ends in _avx2.cc, _avx512.cc, _avx512bf16.cc, _dotprod.cc, _i8mm.cc get their instruction-set flags from
 # kinglet_isa_flags() below; they include only the kernel interface and intrinsics.
 
 function(kinglet_warnings target)
@@ -42,8 +42,10 @@ function(kinglet_isa_flags)
         "-mavx2;-mfma;-mf16c;-mbmi;-mbmi2;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mavx512bf16;-mprefer-vector-width=512;-Wno-uninitialized;$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>")
     elseif(source MATCHES "_dotprod\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
+    elseif(source MATCHES "_i8mm\\.cc$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod+i8mm")
     endif()
-    if(source MATCHES "_(avx2|avx512|avx512bf16|dotprod)\\.cc$")  # headers compiled for another instruction set do not fit
+    if(source MATCHES "_(avx2|avx512|avx512bf16|dotprod|i8mm)\\.cc$")  # headers compiled for another instruction set do not fit
       set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
     endif()
   endforeach()

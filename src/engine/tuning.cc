@@ -262,8 +262,6 @@ std::string kernel_warning(const KernelTable& row) {
   const CpuFeatures& cpu = cpu_features();
   if (cpu.amx_int8 && std::strcmp(row.name, "amx") != 0)
     return "this processor has AMX, for which there are no kernels yet; prompts could be read faster";
-  if (cpu.neon_i8mm && std::strcmp(row.name, "i8mm") != 0)
-    return "this processor has i8mm, for which there are no kernels yet; prompts could be read faster";
   return {};
 }
 

@@ -35,6 +35,8 @@ class Rows {
     fill_neon_vector(push("neon", "canonical", cpu.neon));  // any 64-bit Arm; products are the reference's
     push("dotprod", kPanels16, cpu.neon_dotprod);
     fill_dotprod_weights(top());
+    push("i8mm", kPanels16, cpu.neon_i8mm && cpu.neon_dotprod);
+    fill_i8mm_weights(top());
 #endif
   }
 

@@ -1,7 +1,7 @@
 // The kernel interface: one table of function pointers per instruction set, composed as rows in priority order. An empty
 // entry of a row inherits from the row below it; the lowest row is the reference (ref/), which has every entry.
 //
-// Files built with wider instruction flags (x86/*_avx2.cc, *_avx512.cc, arm/*_dotprod.cc) include only this header and
+// Files built with wider instruction flags (x86/*_avx2.cc, *_avx512.cc, arm/*_dotprod.cc, *_i8mm.cc) include only this header and
 // intrinsics, and keep everything in anonymous namespaces: an inline function compiled for AVX-512 must never be the copy the
 // linker keeps.
 //
@@ -182,7 +182,8 @@ DequantizeRow dequantize_row(DType type);
 using QuantizeRow = void (*)(const float* x, int64_t n, std::byte* blocks);
 QuantizeRow quantize_row(DType type);
 
-/// The rows that this processor can run, best first; the last is "ref". Names: "avx512bf16", "avx512", "avx2", "dotprod", "neon", "ref".
+/// The rows that this processor can run, best first; the last is "ref". Names: "avx512bf16", "avx512", "avx2", "i8mm",
+/// "dotprod", "neon", "ref".
 struct KernelRows {
   const KernelTable* rows[8];
   int count = 0;

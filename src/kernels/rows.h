@@ -13,6 +13,7 @@ void fill_avx2_weights(KernelTable& table);
 void fill_avx512_weights(KernelTable& table);
 void fill_avx512bf16_weights(KernelTable& table);  ///< of bf16 alone
 void fill_dotprod_weights(KernelTable& table);
+void fill_i8mm_weights(KernelTable& table);  ///< of the quantized types alone
 
 // kv_store and attention_*.
 void fill_ref_attention(KernelTable& table);

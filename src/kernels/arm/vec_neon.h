@@ -27,7 +27,11 @@ struct Vec {
   static constexpr int kTilePanels = 1, kFloatPanels = 1;  ///< panels of a tile
   static constexpr bool kTilesTakeBytes = false;  ///< unpacked weights with an offset all have that of eight bits
   static KL_INLINE void multiply_tiles(const simd::SliceKind& kind, const simd::TileArgs& args) {
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+    simd::multiply_tiles_i8mm(kind, args);
+#else
     simd::multiply_tiles_dotprod(kind, args);
+#endif
   }
 
   static KL_INLINE void prefetch(const uint8_t* p) { asm volatile("prfm pldl2keep, [%0]" ::"r"(p)); }
@@ -90,9 +94,20 @@ struct Vec {
   /// Eight-bit weights stay signed, as the instruction takes them; unsigned ones of up to six bits are signed ones too.
   static constexpr int kByteOffsetBits = 0;
   static KL_INLINE I byte_weights(I signed_bytes) { return signed_bytes; }
-  /// Quad i of unpacked weights of eight bits, from the part's first in the slice.
   static constexpr int kByteWidth = 1;
-  static KL_INLINE void store_bytes(uint8_t* to, int i, I v) { store(to + 64 * i, v); }
+  /// A part's eight quads of unpacked weights, to the slice that begins at `slice`. Where matrices of int8 are multiplied, two quads lie
+  /// together as eight values of each row: 128 bytes for two quads of 16 rows.
+  template <int>
+  static KL_INLINE void store_quads(uint8_t* slice, int part, const I w[8]) {
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+    for (int i = 0; i < 8; i += 2) {
+      store(slice + 64 * i + 32 * part, vzip1q_s32(w[i], w[i + 1]));
+      store(slice + 64 * i + 32 * part + 16, vzip2q_s32(w[i], w[i + 1]));
+    }
+#else
+    for (int i = 0; i < 8; ++i) store(slice + 64 * i + 16 * part, w[i]);
+#endif
+  }
   /// 16 table entries by index.
   static KL_INLINE I look_up(const int8_t* table, I index) {
     return vreinterpretq_s32_s8(vqtbl1q_s8(vld1q_s8(table), vreinterpretq_u8_s32(index)));

@@ -116,13 +116,12 @@ KL_OPAQUE void unpack_slices(const uint8_t* panel, int64_t first, int n, uint8_t
         Vec::I w[8];
         SliceScales scales;
         D::template slice<s>(block, part, header, w, scales);
-        uint8_t* to = out + s * kSliceBytes<D> + static_cast<size_t>(kQuadPart * part);
+        if constexpr (kShift)
 #pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i) {
-          if constexpr (kShift) w[i] = Vec::add8(w[i], Vec::set8(128 - (1 << D::kOffsetBits)));
-          if constexpr (D::kGroup == 1) Vec::store_bytes(to, i, w[i]);
-          else Vec::store(to + 64 * i, w[i]);
-        }
+          for (int i = 0; i < 8; ++i) w[i] = Vec::add8(w[i], Vec::set8(128 - (1 << D::kOffsetBits)));
+        uint8_t* slice = out + s * kSliceBytes<D>;
+        Vec::template store_quads<D::kGroup>(slice, part, w);
+        uint8_t* to = slice + kQuadPart * part;
         for (int half = 0; half < D::kHalves; ++half) {
           Vec::store(to + 512 * kValueBytes<D> + 64 * half, scales.scale[half]);
           if constexpr (D::kMins) Vec::store(to + 512 + 64 * (D::kHalves + half), scales.min[half]);

@@ -23,7 +23,7 @@ inline constexpr size_t kScratchBytes = kSliceScratch + static_cast<size_t>(kTok
 struct SliceKind {
   int halves;  ///< scales in a slice: 1, or one for every 16 values
   bool mins;   ///< with minimums
-  int group;   ///< as in Vec::dot; only AVX2 has use for it, and has weights of group 1 as words (see Vec::store_bytes)
+  int group;   ///< as in Vec::dot; only AVX2 has use for it, and has weights of group 1 as words (see Vec::store_quads)
   int offset_bits;  ///< values are u - (1 << offset_bits) where positive; AVX-512 unpacks all that have one to 7
 };
 /// A weight takes value_bytes.
@@ -45,5 +45,6 @@ struct TileArgs {
 void multiply_tiles_avx512(const SliceKind& kind, const TileArgs& args);   ///< one or two panels
 void multiply_tiles_avx2(const SliceKind& kind, const TileArgs& args);     ///< one panel
 void multiply_tiles_dotprod(const SliceKind& kind, const TileArgs& args);  ///< one panel
+void multiply_tiles_i8mm(const SliceKind& kind, const TileArgs& args);     ///< one panel, quads in pairs
 
 }  // namespace kinglet::simd

@@ -86,16 +86,25 @@ struct Vec {
   /// Eight-bit weights stay signed: see dot().
   static constexpr int kByteOffsetBits = 0;
   static KL_INLINE I byte_weights(I signed_bytes) { return signed_bytes; }
-  /// Quad i of unpacked weights of eight bits, from the part's first in the slice: as words, each row's values 0 and 1 and then 2 and 3,
-  /// since vpmaddwd alone takes less than moving signs, vpmaddubsw and widening.
   static constexpr int kByteWidth = 2;
-  static KL_INLINE void store_bytes(uint8_t* to, int i, I v) {
+  /// A part's eight quads of unpacked weights, to the slice that begins at `slice`. Those of eight bits (group 1) are stored as words, each
+  /// row's values 0 and 1 and then 2 and 3, since vpmaddwd alone takes less than moving signs, vpmaddubsw and widening.
+  template <int group>
+  static KL_INLINE void store_quads(uint8_t* slice, int part, const I w[8]) {
+    uint8_t* to = slice + 32 * part;
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      if constexpr (group == 1) store_words(to + 128 * i, w[i]);
+      else store(to + 64 * i, w[i]);
+    }
+  }
+  static KL_INLINE void store_words(uint8_t* to, I v) {
     constexpr char z = -128;
     const I first = _mm256_setr_epi8(z, 0, z, 1, z, 4, z, 5, z, 8, z, 9, z, 12, z, 13, z, 0, z, 1, z, 4, z, 5, z, 8, z,
                                      9, z, 12, z, 13);
     const I second = _mm256_or_si256(_mm256_and_si256(first, set8(z)), _mm256_or_si256(first, set8(2)));
-    store(to + 128 * i, _mm256_srai_epi16(_mm256_shuffle_epi8(v, first), 8));
-    store(to + 128 * i + 64, _mm256_srai_epi16(_mm256_shuffle_epi8(v, second), 8));
+    store(to, _mm256_srai_epi16(_mm256_shuffle_epi8(v, first), 8));
+    store(to + 64, _mm256_srai_epi16(_mm256_shuffle_epi8(v, second), 8));
   }
   /// 16 table entries by index.
   static KL_INLINE I look_up(const int8_t* table, I index) {

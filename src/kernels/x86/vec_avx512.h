@@ -82,9 +82,13 @@ struct Vec {
   static KL_INLINE F fmadd(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }    ///< a b + c
   static KL_INLINE F fnmadd(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }  ///< c - a b
 
-  /// Quad i of unpacked weights of eight bits, from the part's first in the slice.
   static constexpr int kByteWidth = 1;
-  static KL_INLINE void store_bytes(uint8_t* to, int i, I v) { store(to + 64 * i, v); }
+  /// The eight quads of unpacked weights, to the slice that begins at `slice`.
+  template <int>
+  static KL_INLINE void store_quads(uint8_t* slice, int, const I w[8]) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) store(slice + 64 * i, w[i]);
+  }
   /// Eight-bit weights are handed on plus 128, since the instruction takes unsigned ones.
   static constexpr int kByteOffsetBits = 7;
   static KL_INLINE I byte_weights(I signed_bytes) { return _mm512_xor_si512(signed_bytes, _mm512_set1_epi8(-128)); }

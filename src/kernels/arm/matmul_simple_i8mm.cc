@@ -1,0 +1,13 @@
+// The types with blocks of 32 values, on Arm's products of int8 matrices.
+#include "kernels/arm/vec_neon.h"
+// The vector operations come first: the others are written in them.
+#include "kernels/arm/weights_neon.h"
+#include "kernels/simd/matmul_quantized.h"
+
+namespace kinglet {
+
+void fill_i8mm_simple(KernelTable& table) {
+  fill_quantized<DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::iq4_nl>(table);
+}
+
+}  // namespace kinglet
