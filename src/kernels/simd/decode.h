@@ -149,42 +149,88 @@ KL_INLINE ScaleAndMin header_with_min(const uint8_t* b, int part) {
   return {load_halves(b + KL_AT(Block, d), part), load_halves(b + KL_AT(Block, dmin), part)};
 }
 
-/// Scale and minimum of sub-block s of Q4_K and Q5_K (see scale_min_k4).
-template <int s>
-KL_INLINE void scales_k4(const uint8_t* scales, int part, const ScaleAndMin& h, SliceScales& out) {
-  Vec::I scale, min;
-  if constexpr (s < 4) {
-    scale = Vec::and_(load_bytes(scales, s, part), Vec::set32(63));
-    min = Vec::and_(load_bytes(scales, s + 4, part), Vec::set32(63));
-  } else {
-    const Vec::I low = load_bytes(scales, s + 4, part), top = Vec::set32(0x30);
-    scale = Vec::or_masked(Vec::and_(low, Vec::set32(15)), Vec::right32<2>(load_bytes(scales, s - 4, part)), top);
-    min = Vec::or_masked(Vec::right32<4>(low), Vec::right32<2>(load_bytes(scales, s, part)), top);
+/// Scales and minimums of the sub-blocks of Q4_K and Q5_K (see scale_min_k4).
+template <typename V, bool whole = V::kParts == 1>
+struct ScalesK4 {
+  const uint8_t* bytes;
+  int part;
+  KL_INLINE void read(const uint8_t* scales, int its_part) { bytes = scales, part = its_part; }
+  template <int s>
+  KL_INLINE Vec::I scale() const {
+    if constexpr (s < 4) return V::and_(row<s>(), V::set32(63));
+    else return V::or_masked(V::and_(row<s + 4>(), V::set32(15)), V::template right32<2>(row<s - 4>()), V::set32(0x30));
   }
-  out.scale[0] = Vec::mul(h.d, Vec::to_float(scale));
-  out.min[0] = Vec::mul(h.dmin, Vec::to_float(min));
+  template <int s>
+  KL_INLINE Vec::I min() const {
+    if constexpr (s < 4) return V::and_(row<s + 4>(), V::set32(63));
+    else return V::or_masked(V::template right32<4>(row<s + 4>()), V::template right32<2>(row<s>()), V::set32(0x30));
+  }
+  template <int j>
+  KL_INLINE Vec::I row() const {
+    return load_bytes(bytes, j, part);
+  }
+};
+
+/// Where a vector holds four of the rows, they are worked out for four slices at once, and stay in registers: going back to them for each
+/// slice spoils what the processor's prefetcher has learnt of the stream.
+template <typename V>
+struct ScalesK4<V, true> {
+  Vec::I scales[2], mins[2];
+  KL_INLINE void read(const uint8_t* bytes, int) {
+    const Vec::I first = V::load(bytes), second = V::load(bytes + 64), last = V::load(bytes + 128), top = V::set8(0x30);
+    scales[0] = V::and_(first, V::set8(63));
+    mins[0] = V::and_(second, V::set8(63));
+    scales[1] = V::or_masked(low_nibbles(last), V::template right16<2>(first), top);
+    mins[1] = V::or_masked(high_nibbles(last), V::template right16<2>(second), top);
+  }
+  template <int s>
+  KL_INLINE Vec::I scale() const {
+    return V::template row_bytes<s % 4>(scales[s / 4]);
+  }
+  template <int s>
+  KL_INLINE Vec::I min() const {
+    return V::template row_bytes<s % 4>(mins[s / 4]);
+  }
+};
+
+/// What the slices of Q4_K and Q5_K share.
+struct HeaderK4 {
+  ScaleAndMin whole;
+  ScalesK4<Vec> parts;
+};
+template <typename Block>
+KL_INLINE HeaderK4 header_k4(const uint8_t* b, int part) {
+  HeaderK4 h;
+  h.whole = header_with_min<Block>(b, part);
+  h.parts.read(b + KL_AT(Block, scales), part);
+  return h;
+}
+template <int s>
+KL_INLINE void scales_k4(const HeaderK4& h, SliceScales& out) {
+  out.scale[0] = Vec::mul(h.whole.d, Vec::to_float(h.parts.template scale<s>()));
+  out.min[0] = Vec::mul(h.whole.dmin, Vec::to_float(h.parts.template min<s>()));
 }
 
 template <>
 struct Decode<DType::q4_k> : DecodeTraits<DType::q4_k, 8, 8, 0, 1, true> {
-  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<stream::Q4K>(b, part); }
+  static KL_INLINE HeaderK4 header(const uint8_t* b, int part) { return header_k4<stream::Q4K>(b, part); }
   template <int s>
-  static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
+  static KL_INLINE void slice(const uint8_t* b, int part, const HeaderK4& h, Vec::I w[8], SliceScales& out) {
     block_nibbles(slice_at<stream::Q4K>(b, s), part, w);
-    scales_k4<s>(b + KL_AT(stream::Q4K, scales), part, h, out);
+    scales_k4<s>(h, out);
   }
 };
 
 template <>
 struct Decode<DType::q5_k> : DecodeTraits<DType::q5_k, 8, 4, 0, 1, true> {
   using Slice = stream::Q5K::Slice;
-  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<stream::Q5K>(b, part); }
+  static KL_INLINE HeaderK4 header(const uint8_t* b, int part) { return header_k4<stream::Q5K>(b, part); }
   template <int s>
-  static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
+  static KL_INLINE void slice(const uint8_t* b, int part, const HeaderK4& h, Vec::I w[8], SliceScales& out) {
     const uint8_t* slice = slice_at<stream::Q5K>(b, s);
     block_nibbles(slice + KL_AT(Slice, qs), part, w);
     add_bits<4>(slice + KL_AT(Slice, qh), part, w);
-    scales_k4<s>(b + KL_AT(stream::Q5K, scales), part, h, out);
+    scales_k4<s>(h, out);
   }
 };
 
