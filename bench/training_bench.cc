@@ -81,7 +81,8 @@ void run_step(benchmark::State& state, const std::string& row, int threads, Chec
 const int registered = [] {
   const std::pair<const char*, Form> forms[] = {
       {"forward", Form::forward}, {"dx", Form::input_gradient}, {"dw", Form::weight_gradient}};
-  const int64_t shapes[][3] = {{2048, 768, 288}, {2048, 288, 288}, {512, 4864, 896}};
+  const int64_t shapes[][3] = {{2048, 768, 288}, {2048, 288, 288}, {512, 4864, 896},
+                               {512, 896, 4864}, {512, 896, 896},  {512, 32768, 896}};
   const KernelRows rows = available_kernels();
   for (int i = 0; i + 1 < rows.count; ++i)  // the reference is there for its exactness
     for (int threads : {1, ThreadPool::available()}) {

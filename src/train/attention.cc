@@ -71,7 +71,7 @@ void AttentionWalk::pack(Matrix x, float* packed) const {
     const int64_t b = chunk / G, g = chunk % G, first = starts_[static_cast<size_t>(b)];
     float* to = packed_at(packed, b, g);
     for (int64_t p = 0; p < length(b); p += columns)
-      kernels_.pack_transposed(x.row(first + p) + g * D, x.stride, std::min(columns, length(b) - p), D, to + p * D);
+      kernels_.transpose(x.row(first + p) + g * D, x.stride, std::min(columns, length(b) - p), D, to + p * D, columns);
   });
 }
 

@@ -54,8 +54,8 @@ struct GradientKernels {
   int64_t panel_columns;  ///< of packed B
 
   void (*product)(const ProductBlock& block);
-  /// A panel of B from the rows of B^T: panel[k * panel_columns + n] = w[n * w_row + k], n < columns <= panel_columns.
-  void (*pack_transposed)(const float* w, int64_t w_row, int64_t columns, int64_t K, float* panel);
+  /// out[j * out_row + i] = x[i * x_row + j], i < rows, j < columns.
+  void (*transpose)(const float* x, int64_t x_row, int64_t rows, int64_t columns, float* out, int64_t out_row);
 
   /// dx (=|+=) of one row; dweight += where not null.
   void (*rms_norm)(const NormRow& row, const float* dy, float* dx, bool add, float* dweight);

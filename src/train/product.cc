@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/kernels.h"
 #include "train/decode_panels.h"
@@ -20,6 +21,8 @@ constexpr int64_t kMostTileRows = 96;
 constexpr int64_t kScratchFloats = kBlockK * (kPartColumns + kMostTileRows);
 constexpr size_t kUnpackedBytes = size_t{kPanelRows} * kPartColumns * sizeof(float);
 constexpr int64_t kRowUnit = 6;  // rows of a register tile
+// A worker's tile of a turned product: rows of the weights by tokens.
+constexpr int64_t kTurnedTokens = 512, kTurnedFloats = kMostTileRows * kTurnedTokens;
 
 /// Tiles enough for the threads to finish at about the same time. An element's sum is the same in any tile, so the cut may
 /// depend on their number.
@@ -47,6 +50,7 @@ struct Products::Task {
   int64_t M, N, K;
   Write write;
   Factors factors = Factors::f32;
+  bool turned = false;  ///< C^T is asked for: element (m, n) goes to c[n * c_row + m]
 
   /// 32-bit words that so many values of K take in a column of packed B.
   int64_t words(int64_t values) const { return factors == Factors::bf16 ? ceil_div<int64_t>(values, 2) : values; }
@@ -63,6 +67,12 @@ struct Products::Tile {
   int64_t m0, M, n, N;
 };
 
+/// Where a tile's element (m, n) is: c[m * row + n].
+struct Products::Target {
+  float* c;
+  int64_t row;
+};
+
 Result<Products> Products::create(const KernelTable& kernels, const GradientKernels& gradients,
                                   const Parallel& parallel, Ledger& ledger, Compute compute) {
   Products out;
@@ -75,7 +85,8 @@ Result<Products> Products::create(const KernelTable& kernels, const GradientKern
   size_t scratch = kScratchFloats * sizeof(float) + kUnpackedBytes;
   for (const WeightKernels& k : kernels.weights)  // it depends on whether there are few or many rows
     if (k.matmul_scratch_bytes != nullptr) scratch = std::max(scratch, k.matmul_scratch_bytes(1024, 4096));
-  out.scratch_floats_ = static_cast<int64_t>(round_up<size_t>(scratch, 64) / sizeof(float));
+  out.turned_floats_ = static_cast<int64_t>(round_up<size_t>(scratch, 64) / sizeof(float));
+  out.scratch_floats_ = out.turned_floats_ + kTurnedFloats;
   const auto workers = static_cast<uint64_t>(parallel.workers);
   KL_ASSIGN(out.packed_, Block::allocate(kPackedFloats * sizeof(float), MemoryUse::activations, ledger));
   KL_ASSIGN(out.scratch_, Block::allocate(workers * static_cast<uint64_t>(out.scratch_floats_) * sizeof(float),
@@ -87,11 +98,11 @@ void Products::forward(Matrix x, const Parameter& w, const float* bias, Matrix y
   if (w.panels != nullptr) return forward_panels(x, w, bias, y, write);
   Task task = forward_task(x, w, bias, y, write);
   task.factors = factors(compute_ == Compute::bf16);
-  run(task);
+  run(turn_where_shorter(task));
 }
 
 void Products::forward_f32(Matrix x, const Parameter& w, Matrix y, Write write) const {
-  run(forward_task(x, w, nullptr, y, write));
+  run(turn_where_shorter(forward_task(x, w, nullptr, y, write)));
 }
 
 Products::Task Products::forward_task(Matrix x, const Parameter& w, const float* bias, Matrix y, Write write) const {
@@ -202,10 +213,28 @@ void Products::weight_gradient(Matrix dy, Matrix x, float* dw) const {
        .factors = factors(compute_ == Compute::bf16)});
 }
 
+// y = x W^T as y^T = W x^T: what is packed then is x, a few tokens, and large weights are read where they lie. Every element is the same
+// sequence of operations either way. (A gradient of the input would read columns of W, which have to be brought together first: that
+// gains nothing.)
+Products::Task Products::turn_where_shorter(const Task& task) const {
+  const Right& b = task.b;
+  if (b.weight == nullptr || b.weight->values.empty() || task.factors != Factors::f32) return task;
+  if (task.M * (task.N + task.K) > task.N * task.K) return task;  // A is packed and C turned, instead of B packed
+  Task turned = task;
+  turned.a = b.weight->values.data();
+  turned.a_row = b.weight->shape[1];
+  turned.a_column = 1;
+  turned.b = {.rows = task.a, .row_stride = task.a_row, .transposed = true};
+  std::swap(turned.M, turned.N);
+  turned.turned = true;
+  return turned;
+}
+
 void Products::run(const Task& task) const {
-  const int64_t whole_K = round_up(task.K, kBlockK);
-  const int64_t part_K = std::min(whole_K, kPackedFloats / kPartColumns / kBlockK * kBlockK);
-  const int64_t part_N = std::max(kPackedFloats / task.words(part_K) / kPartColumns * kPartColumns, kPartColumns);
+  const int64_t whole_K = round_up(task.K, kBlockK), most_N = task.turned ? kTurnedTokens : kPartColumns;
+  const int64_t part_K = std::min(whole_K, kPackedFloats / most_N / kBlockK * kBlockK);
+  const int64_t part_N =
+      task.turned ? most_N : std::max(kPackedFloats / task.words(part_K) / kPartColumns * kPartColumns, kPartColumns);
   for (int64_t n0 = 0; n0 < task.N; n0 += part_N)
     for (int64_t k0 = 0; k0 < task.K; k0 += part_K) {
       const Part part{k0, n0, std::min(part_K, task.K - k0), std::min(part_N, task.N - n0)};
@@ -311,10 +340,11 @@ void Products::pack_chunk(const Task& task, const Part& part, int64_t chunk, int
 // A panel whose columns are `columns` rows of K values.
 void Products::pack_transposed(const Task& task, const float* rows, int64_t stride, int64_t columns, int64_t K,
                                float* panel, int worker) const {
-  if (task.factors == Factors::f32) return kernels_->pack_transposed(rows, stride, columns, K, panel);
+  const int64_t out_row = kernels_->panel_columns;
+  if (task.factors == Factors::f32) return kernels_->transpose(rows, stride, columns, K, panel, out_row);
   float* pairs = near_scratch(worker);  // moved as 32-bit words
   bf16_->pair_along(rows, stride, columns, K, reinterpret_cast<uint32_t*>(pairs), task.words(K));
-  kernels_->pack_transposed(pairs, task.words(K), columns, task.words(K), panel);
+  kernels_->transpose(pairs, task.words(K), columns, task.words(K), panel, out_row);
 }
 
 void Products::multiply(const Task& task, const Part& part) const {
@@ -330,19 +360,36 @@ void Products::multiply(const Task& task, const Part& part) const {
 }
 
 void Products::multiply_tile(const Task& task, const Part& part, const Tile& tile, int worker) const {
-  for (int64_t k = 0; k < part.K; k += kBlockK) multiply_block(task, part, tile, k, worker);
+  if (task.turned) return multiply_turned(task, part, tile, worker);
+  float* c = task.c + tile.m0 * task.c_row + part.n0 + tile.n;
+  for (int64_t k = 0; k < part.K; k += kBlockK) multiply_block(task, part, tile, k, {c, task.c_row}, worker);
   if (task.bias == nullptr || part.k0 + part.K < task.K) return;
   const int64_t n = part.n0 + tile.n;
   for (int64_t m = tile.m0; m < tile.m0 + tile.M; ++m)
     kernels_->add_scaled(task.bias + n, 1.0f, tile.N, task.c + m * task.c_row + n);
 }
 
-// One block of K.
-void Products::multiply_block(const Task& task, const Part& part, const Tile& tile, int64_t k, int worker) const {
+// A tile of C^T near the core, written to C at the end of the part. In strips of tokens: their rows of C lie far apart.
+void Products::multiply_turned(const Task& task, const Part& part, const Tile& tile, int worker) const {
+  constexpr int64_t kStrip = 16;
+  float* near = scratch(worker) + turned_floats_;
+  float* c = task.c + (part.n0 + tile.n) * task.c_row + tile.m0;
+  if (task.write == Write::add || part.k0 > 0)
+    for (int64_t n = 0; n < tile.N; n += kStrip)
+      kernels_->transpose(c + n * task.c_row, task.c_row, std::min(kStrip, tile.N - n), tile.M, near + n, tile.N);
+  for (int64_t k = 0; k < part.K; k += kBlockK) multiply_block(task, part, tile, k, {near, tile.N}, worker);
+  for (int64_t n = 0; n < tile.N; n += kStrip)
+    kernels_->transpose(near + n, tile.N, tile.M, std::min(kStrip, tile.N - n), c + n * task.c_row, task.c_row);
+  if (task.bias == nullptr || part.k0 + part.K < task.K) return;
+  for (int64_t n = 0; n < tile.N; ++n) kernels_->add_scaled(task.bias + tile.m0, 1.0f, tile.M, c + n * task.c_row);
+}
+
+// One block of K, to or onto a tile of C.
+void Products::multiply_block(const Task& task, const Part& part, const Tile& tile, int64_t k, const Target& to,
+                              int worker) const {
   const int64_t depth = part.depth(k), M = tile.M, panel = kernels_->panel_columns * task.words(depth);
   const float* a = task.a + tile.m0 * task.a_row + (part.k0 + k) * task.a_column;
   const float* b = packed_panel(task, part, k, tile.n);
-  float* c = task.c + tile.m0 * task.c_row + part.n0 + tile.n;
   const bool add = task.write == Write::add || part.k0 + k > 0, in_columns = task.a_row == 1;
   float* near = near_scratch(worker);
   if (task.factors == Factors::bf16) {
@@ -355,8 +402,8 @@ void Products::multiply_block(const Task& task, const Part& part, const Tile& ti
                            .a_column = in_columns ? M : 1,
                            .b = reinterpret_cast<const uint32_t*>(b),
                            .b_panel = panel,
-                           .c = c,
-                           .c_row = task.c_row,
+                           .c = to.c,
+                           .c_row = to.row,
                            .M = M,
                            .N = tile.N,
                            .K = words,
@@ -375,8 +422,8 @@ void Products::multiply_block(const Task& task, const Part& part, const Tile& ti
                      .b = b,
                      .b_row = kernels_->panel_columns,
                      .b_panel = panel,
-                     .c = c,
-                     .c_row = task.c_row,
+                     .c = to.c,
+                     .c_row = to.row,
                      .M = M,
                      .N = tile.N,
                      .K = depth,

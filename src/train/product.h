@@ -70,8 +70,12 @@ class Products {
   const float* rows_of(const Right& b, int64_t row, int64_t column, int64_t height, int64_t length, int worker) const;
   void multiply(const Task& task, const Part& part) const;
   struct Tile;  // of C
+  struct Target;
+  Task turn_where_shorter(const Task& task) const;
   void multiply_tile(const Task& task, const Part& part, const Tile& tile, int worker) const;
-  void multiply_block(const Task& task, const Part& part, const Tile& tile, int64_t k, int worker) const;
+  void multiply_turned(const Task& task, const Part& part, const Tile& tile, int worker) const;
+  void multiply_block(const Task& task, const Part& part, const Tile& tile, int64_t k, const Target& to,
+                      int worker) const;
   float* scratch(int worker) const;
   float* near_scratch(int worker) const;
   float* packed_panel(const Task& task, const Part& part, int64_t k, int64_t column) const;
@@ -85,6 +89,7 @@ class Products {
   Block packed_, scratch_, act_rows_;
   size_t act_stride_ = 0;
   int64_t scratch_floats_ = 0;  ///< of each worker
+  int64_t turned_floats_ = 0;   ///< of these, what lies before a turned tile
 };
 
 }  // namespace kinglet::train

@@ -21,9 +21,9 @@ void product(const ProductBlock& p) {
     }
 }
 
-void pack_transposed(const float* w, int64_t w_row, int64_t columns, int64_t K, float* panel) {
-  for (int64_t k = 0; k < K; ++k)
-    for (int64_t n = 0; n < columns; ++n) panel[k * 16 + n] = w[n * w_row + k];
+void transpose(const float* x, int64_t x_row, int64_t rows, int64_t columns, float* out, int64_t out_row) {
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) out[j * out_row + i] = x[i * x_row + j];
 }
 
 void rms_norm(const NormRow& row, const float* dy, float* dx, bool add, float* dweight) {
@@ -172,7 +172,7 @@ void attention_scores(const ScoreRow& row, float delta, const float* p, const fl
 const GradientKernels& reference_gradients() {
   static const GradientKernels table{.panel_columns = 16,
                                      .product = product,
-                                     .pack_transposed = pack_transposed,
+                                     .transpose = transpose,
                                      .rms_norm = rms_norm,
                                      .layer_norm = layer_norm,
                                      .silu_mul = silu_mul,

@@ -89,21 +89,21 @@ void product(const ProductBlock& p) {
   else product_panels<Layout::columns>(p);
 }
 
-void pack_transposed(const float* w, int64_t w_row, int64_t columns, int64_t K, float* panel) {
-  int64_t n = 0;
-  for (; n + kTransposed <= columns; n += kTransposed) {
-    int64_t k = 0;
-    for (; k + kTransposed <= K; k += kTransposed)
-      transpose(w + n * w_row + k, w_row, panel + k * kPanelColumns + n, kPanelColumns);
-    for (; k < K; ++k)
-      for (int64_t i = n; i < n + kTransposed; ++i) panel[k * kPanelColumns + i] = w[i * w_row + k];
+void transpose_rows(const float* x, int64_t x_row, int64_t rows, int64_t columns, float* out, int64_t out_row) {
+  int64_t i = 0;
+  for (; i + kTransposed <= rows; i += kTransposed) {
+    int64_t j = 0;
+    for (; j + kTransposed <= columns; j += kTransposed)
+      transpose(x + i * x_row + j, x_row, out + j * out_row + i, out_row);
+    for (; j < columns; ++j)
+      for (int64_t r = i; r < i + kTransposed; ++r) out[j * out_row + r] = x[r * x_row + j];
   }
-  for (; n < columns; ++n)
-    for (int64_t k = 0; k < K; ++k) panel[k * kPanelColumns + n] = w[n * w_row + k];
+  for (; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) out[j * out_row + i] = x[i * x_row + j];
 }
 
 void fill_products(GradientKernels& table) {
   table.panel_columns = kPanelColumns;
   table.product = product;
-  table.pack_transposed = pack_transposed;
+  table.transpose = transpose_rows;
 }
