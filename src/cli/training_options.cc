@@ -53,8 +53,10 @@ void add_optimization(Arguments arguments, TrainingWords& w) {
   arguments.option("--decay-steps", w.decay_steps, "last steps in which wsd falls; -1: a fifth of the run")
       .group(kGroup)
       .show_default();
-  arguments.option("--optimizer", w.optimizer, "adamw, or one of less memory")
-      .one_of({"adamw", "adamw8", "lion", "adafactor"})
+  arguments
+      .option("--optimizer", w.optimizer,
+              "adamw, one of less memory, or muon: layers' matrices by orthogonal momentum, the rest by adamw")
+      .one_of({"adamw", "adamw8", "lion", "adafactor", "muon"})
       .group(kGroup)
       .show_default();
   arguments.option("--betas", w.betas, "moving averages of adamw and lion")
@@ -161,7 +163,8 @@ Result<train::OptimizerOptions> optimizer_of(const TrainingWords& w) {
   const auto kind = train::optimizer_from_name(w.optimizer);
   if (!kind || w.betas.size() != 2)
     return error(Code::invalid_argument, "no optimizer '{}' with {} betas", w.optimizer, w.betas.size());
-  return train::OptimizerOptions{.kind = *kind, .beta1 = w.betas[0], .beta2 = w.betas[1], .eps = w.eps};
+  return train::OptimizerOptions{
+      .kind = *kind, .beta1 = w.betas[0], .beta2 = w.betas[1], .eps = w.eps, .compute = compute_of(w)};
 }
 
 train::Compute compute_of(const TrainingWords& w) {

@@ -7,6 +7,7 @@
 #include "host/error.h"
 #include "train/attention.h"
 #include "train/dropout.h"
+#include "train/optimizer_kinds.h"
 #include "train/product.h"
 #include "train/tape.h"
 
@@ -94,6 +95,7 @@ StoredType stored_in(const Checkpoint& checkpoint) {
 Result<ParameterNeeds> parameter_needs(const ProgramStorage& program, const ParameterOptions& options,
                                        OptimizerKind optimizer, const StoredType& stored) {
   ParameterNeeds out;
+  std::vector<Shape> orthogonal;  // muon's
   for (const ParamInfo& p : program.params) {
     const int64_t count = *p.shape.count();
     const uint64_t as_f32 = static_cast<uint64_t>(count) * sizeof(float);
@@ -113,7 +115,17 @@ Result<ParameterNeeds> parameter_needs(const ProgramStorage& program, const Para
     if (!is_trained(p, options.trained)) continue;
     out.trained += count;
     out.gradients += as_f32;
-    out.optimizer += optimizer_state_bytes(optimizer, p.shape);
+    out.optimizer += optimizer_state_bytes(optimizer, p.shape, is_hidden(p));
+    if (optimizer != OptimizerKind::muon || !is_hidden(p)) continue;
+    orthogonal.push_back(p.shape);
+    out.optimizer_work += muon_multiplications(p.shape);
+  }
+  if (optimizer == OptimizerKind::muon) {
+    const KernelTable& kernels = *kernels_of(options);
+    Ledger ledger;  // blocks that nobody touches take no memory
+    KL_ASSIGN(const Products products,
+              Products::create(kernels, gradient_kernels(kernels), options.parallel, ledger));
+    out.optimizer += muon_scratch_bytes(orthogonal) + products.bytes();
   }
   return out;
 }

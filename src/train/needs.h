@@ -17,7 +17,8 @@ StoredType stored_in(const Checkpoint& checkpoint);
 
 struct ParameterNeeds {
   int64_t parameters = 0, trained = 0;                 ///< values
-  uint64_t weights = 0, gradients = 0, optimizer = 0;  ///< bytes
+  uint64_t weights = 0, gradients = 0, optimizer = 0;  ///< bytes; of muon the scratch too
+  double optimizer_work = 0;                           ///< multiply-adds of its products in a step
 };
 /// Of the Parameters that `options` make. Errors: those of `stored`; unsupported.
 Result<ParameterNeeds> parameter_needs(const ProgramStorage& program, const ParameterOptions& options,

@@ -5,6 +5,7 @@
 
 #include "arch/model_spec.h"
 #include "train/lora.h"
+#include "train/product.h"
 #include "train/testing_models.h"
 
 namespace kinglet::train {
@@ -39,6 +40,25 @@ TEST_P(Needs, AreWhatABatchThenTakes) {
   EXPECT_EQ(held->trained, parameters->trained_values());
   EXPECT_EQ(held->parameters, held->trained);
   EXPECT_NEAR(static_cast<double>(ledger.used(MemoryUse::weights)), static_cast<double>(held->weights), 8192);
+}
+
+TEST(ParameterNeeds, OfMuonAreAMomentumForALayersMatrixAndRoomForTheLargest) {
+  const auto spec = read_model_spec(Checkpoint::of(tiny_qwen()));
+  ASSERT_TRUE(spec.ok());
+  const auto adamw = parameter_needs(spec->program, {}, OptimizerKind::adamw, {}),
+             muon = parameter_needs(spec->program, {}, OptimizerKind::muon, {});
+  ASSERT_TRUE(adamw.ok() && muon.ok());
+  Ledger ledger;
+  const KernelTable& kernels = *find_kernels("");
+  const auto products = Products::create(kernels, gradient_kernels(kernels), Parallel::serial(), ledger);
+  ASSERT_TRUE(products.ok());
+  constexpr uint64_t kLayers = 2 * (64 * 64 * 2 + 2 * 64 * 32 + 3 * 64 * 160), kLargest = 64 * 160, kGram = 64 * 64;
+  EXPECT_EQ(muon->optimizer, adamw->optimizer - 4 * kLayers + 4 * 2 * (kLargest + kGram) + products->bytes());
+  EXPECT_EQ(adamw->optimizer_work, 0);
+  // Gram matrix, its square and the product with it; the narrow side is 64, or 32 of keys and values.
+  constexpr double kSquares = 4 * 3 * 64 * 64 * 64, kKeys = 4 * (2 * 64 * 32 * 32 + 32 * 32 * 32),
+                   kFeedForward = 6 * (2 * 64 * 160 * 64 + 64 * 64 * 64);
+  EXPECT_EQ(muon->optimizer_work, 5 * (kSquares + kKeys + kFeedForward));
 }
 
 // Every weight is multiplied once forward and twice backward, and once more where its layer is computed twice.

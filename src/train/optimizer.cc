@@ -9,7 +9,7 @@
 
 namespace kinglet::train {
 namespace {
-constexpr std::string_view kNames[] = {"adamw", "adamw8", "lion", "adafactor"};
+constexpr std::string_view kNames[] = {"adamw", "adamw8", "lion", "adafactor", "muon"};
 }  // namespace
 
 std::string_view name(OptimizerKind kind) { return kNames[static_cast<size_t>(kind)]; }
@@ -33,11 +33,13 @@ Result<std::unique_ptr<Optimizer>> make_optimizer(const OptimizerOptions& option
       return make_lion(options, std::move(tensors));
     case OptimizerKind::adafactor:
       return make_adafactor(std::move(tensors));
+    case OptimizerKind::muon:
+      return make_muon(options, std::move(tensors));
   }
   return Status(Code::internal, "an optimizer without a name");
 }
 
-uint64_t optimizer_state_bytes(OptimizerKind kind, const Shape& shape) {
+uint64_t optimizer_state_bytes(OptimizerKind kind, const Shape& shape, bool hidden) {
   const auto values = static_cast<uint64_t>(shape.count().value_or(0));
   switch (kind) {
     case OptimizerKind::adamw:
@@ -48,6 +50,8 @@ uint64_t optimizer_state_bytes(OptimizerKind kind, const Shape& shape) {
       return 4 * values;
     case OptimizerKind::adafactor:
       return 4 * adafactor_state_values(shape);
+    case OptimizerKind::muon:
+      return (hidden ? 1 : 2) * 4 * values;
   }
   return 0;
 }

@@ -10,6 +10,12 @@ std::unique_ptr<Optimizer> make_adamw8(const OptimizerOptions& options, std::vec
 std::unique_ptr<Optimizer> make_lion(const OptimizerOptions& options, std::vector<TrainedTensor> tensors);
 std::unique_ptr<Optimizer> make_adafactor(std::vector<TrainedTensor> tensors);
 uint64_t adafactor_state_values(const Shape& shape);
+/// Errors: resource_exhausted.
+Result<std::unique_ptr<Optimizer>> make_muon(const OptimizerOptions& options, std::vector<TrainedTensor> tensors);
+/// Bytes of what matrices take while they are made orthogonal one after the other, beside the scratch of Products.
+uint64_t muon_scratch_bytes(std::span<const Shape> matrices);
+/// Multiply-adds of that for one.
+double muon_multiplications(const Shape& matrix);
 
 /// Zeros, one vector for each tensor, as long as it.
 std::vector<std::vector<float>> moments_like(std::span<const TrainedTensor> tensors);

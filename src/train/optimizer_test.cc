@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "host/threads.h"
@@ -26,7 +27,8 @@ struct Tensors {
                          .shape = shapes[i],
                          .values = values[i],
                          .gradient = gradients[i],
-                         .weight_decay = weight_decay});
+                         .weight_decay = weight_decay,
+                         .hidden = shapes[i].rank == 2});
       for (size_t j = 0; j < values[i].size(); ++j) {
         values[i][j] = std::sin(static_cast<float>(j + i));
         gradients[i][j] = 0.3f * std::cos(static_cast<float>(3 * j + i));
@@ -36,7 +38,7 @@ struct Tensors {
 };
 const std::vector<Shape> kShapes{{7, 300}, {11}, {3, 40000}};
 constexpr OptimizerKind kKinds[] = {OptimizerKind::adamw, OptimizerKind::adamw8, OptimizerKind::lion,
-                                    OptimizerKind::adafactor};
+                                    OptimizerKind::adafactor, OptimizerKind::muon};
 
 std::unique_ptr<Optimizer> make(const OptimizerOptions& options, const Tensors& t) {
   auto made = make_optimizer(options, t.trained);
@@ -172,6 +174,167 @@ TEST(Adafactor, IsExactWhereTheSquaresAreAProduct) {
           << i << " " << j;
 }
 
+/// A matrix in doubles, for what Muon does written plainly.
+struct Doubles {
+  size_t rows, columns;
+  std::vector<double> values;
+
+  double& at(size_t r, size_t c) { return values[r * columns + c]; }
+  double at(size_t r, size_t c) const { return values[r * columns + c]; }
+  Doubles transposed() const {
+    Doubles out{columns, rows, std::vector<double>(values.size())};
+    for (size_t r = 0; r < rows; ++r)
+      for (size_t c = 0; c < columns; ++c) out.at(c, r) = at(r, c);
+    return out;
+  }
+  Doubles times(const Doubles& other) const {
+    Doubles out{rows, other.columns, std::vector<double>(rows * other.columns)};
+    for (size_t r = 0; r < rows; ++r)
+      for (size_t k = 0; k < columns; ++k)
+        for (size_t c = 0; c < other.columns; ++c) out.at(r, c) += at(r, k) * other.at(k, c);
+    return out;
+  }
+  double norm() const {
+    double sum = 0;
+    for (const double v : values) sum += v * v;
+    return std::sqrt(sum);
+  }
+};
+
+Doubles shaped(const Shape& shape, std::span<const float> values) {
+  return {static_cast<size_t>(shape.rows()), static_cast<size_t>(shape.inner()), {values.begin(), values.end()}};
+}
+
+/// Largest first, by rotations that make rows orthogonal (Jacobi): the rows' lengths then.
+std::vector<double> singular_values(Doubles m) {
+  if (m.rows > m.columns) m = m.transposed();
+  const auto inner = [&](size_t a, size_t b) {
+    double sum = 0;
+    for (size_t c = 0; c < m.columns; ++c) sum += m.at(a, c) * m.at(b, c);
+    return sum;
+  };
+  for (int sweep = 0; sweep < 12; ++sweep)
+    for (size_t a = 0; a < m.rows; ++a)
+      for (size_t b = a + 1; b < m.rows; ++b) {
+        const double angle = 0.5 * std::atan2(2 * inner(a, b), inner(a, a) - inner(b, b));
+        for (size_t c = 0; c < m.columns; ++c) {
+          const double x = m.at(a, c), y = m.at(b, c);
+          m.at(a, c) = std::cos(angle) * x + std::sin(angle) * y;
+          m.at(b, c) = std::cos(angle) * y - std::sin(angle) * x;
+        }
+      }
+  std::vector<double> out;
+  for (size_t a = 0; a < m.rows; ++a) out.push_back(std::sqrt(inner(a, a)));
+  std::sort(out.rbegin(), out.rend());
+  return out;
+}
+
+const std::vector<Shape> kMatrices{{1, 5}, {33, 33}, {20, 71}, {65, 34}, {300, 17}};
+
+/// Gradients without a pattern: every singular value is well away from 0 in matrices that are not square.
+void scatter(Tensors& t, uint32_t seed) {
+  for (auto& gradient : t.gradients)
+    for (float& g : gradient) {
+      seed = seed * 1664525 + 1013904223;
+      g = static_cast<float>(seed >> 8) * 0x1p-23f - 1;
+    }
+}
+
+TEST(Muon, AnUpdateHasTheSingularValuesThatTheQuinticMakes) {
+  for (const Compute compute : {Compute::f32, Compute::bf16}) {
+    Tensors t(kMatrices);
+    scatter(t, 1);
+    const Tensors start = t;
+    make({.kind = OptimizerKind::muon, .compute = compute}, t)->step(1, 1, 1.0f, Parallel::serial());
+    for (size_t i = 0; i < kMatrices.size(); ++i) {
+      Doubles update = shaped(kMatrices[i], start.values[i]);
+      const double size = 0.2 * std::sqrt(static_cast<double>(std::max(update.rows, update.columns)));
+      for (size_t j = 0; j < update.values.size(); ++j)
+        update.values[j] = (update.values[j] - double{t.values[i][j]}) / size;
+      const Doubles gradient = shaped(kMatrices[i], start.gradients[i]);
+      std::vector<double> want = singular_values(gradient);
+      for (double& s : want) {
+        s /= gradient.norm();
+        for (int step = 0; step < 5; ++step) s = 3.4445 * s - 4.7750 * std::pow(s, 3) + 2.0315 * std::pow(s, 5);
+      }
+      std::sort(want.rbegin(), want.rend());
+      const std::vector<double> got = singular_values(update);
+      for (size_t j = 0; j < want.size(); ++j) {
+        // bf16 keeps 8 bits; a singular value's slope along the iterations is below 3.5, that of those near 1 below 2.
+        EXPECT_NEAR(got[j], want[j], compute == Compute::f32 ? 1e-4 : 0.1) << i << " " << j;
+        if (kMatrices[i][0] != kMatrices[i][1]) {  // a square one may have a singular value near 0
+          EXPECT_GT(got[j], 0.6) << i;
+          EXPECT_LT(got[j], 1.3) << i;
+        }
+      }
+    }
+  }
+}
+
+/// One step of Muon of a matrix, as Jordan's and Liu's papers have it.
+void muon_step(Doubles& values, Doubles& momentum, const Doubles& gradient, double rate, double decay) {
+  Doubles x = gradient;
+  for (size_t j = 0; j < x.values.size(); ++j) {
+    momentum.values[j] = 0.95 * momentum.values[j] + gradient.values[j];
+    x.values[j] += 0.95 * momentum.values[j];
+  }
+  const bool tall = x.rows > x.columns;
+  if (tall) x = x.transposed();
+  const double norm = x.norm();
+  for (double& v : x.values) v /= norm;
+  for (int step = 0; step < 5; ++step) {
+    const Doubles gram = x.times(x.transposed()), once = gram.times(x), twice = gram.times(once);
+    for (size_t j = 0; j < x.values.size(); ++j)
+      x.values[j] = 3.4445 * x.values[j] - 4.7750 * once.values[j] + 2.0315 * twice.values[j];
+  }
+  if (tall) x = x.transposed();
+  const double size = 0.2 * std::sqrt(static_cast<double>(std::max(x.rows, x.columns)));
+  for (size_t j = 0; j < x.values.size(); ++j)
+    values.values[j] = values.values[j] * (1 - rate * decay) - rate * size * x.values[j];
+}
+
+TEST(Muon, IsThePapersInDoubles) {
+  constexpr double kRate = 0.01, kDecay = 0.5;
+  Tensors t(kMatrices, kDecay);
+  t.trained[2].rate = 2;
+  std::vector<Doubles> values, momentum;
+  for (size_t i = 0; i < kMatrices.size(); ++i) {
+    values.push_back(shaped(kMatrices[i], t.values[i]));
+    momentum.push_back(values.back());
+    std::fill(momentum.back().values.begin(), momentum.back().values.end(), 0.0);
+  }
+  const auto optimizer = make({.kind = OptimizerKind::muon}, t);
+  for (int step = 1; step <= 4; ++step) {
+    scatter(t, static_cast<uint32_t>(step));
+    for (size_t i = 0; i < kMatrices.size(); ++i)
+      muon_step(values[i], momentum[i], shaped(kMatrices[i], t.gradients[i]), kRate * t.trained[i].rate, kDecay);
+    optimizer->step(step, kRate, 0.5f, Parallel::serial());  // what scales a gradient changes no update
+  }
+  for (size_t i = 0; i < kMatrices.size(); ++i)
+    for (size_t j = 0; j < t.values[i].size();
+         ++j)  // values near 1, updates near 0.002: f32 rounds both, a few times over
+      ASSERT_NEAR(double{t.values[i][j]}, values[i].values[j], 4e-6) << i << " " << j;
+}
+
+TEST(Muon, GivesTheRestToAdamW) {
+  Tensors t(kShapes, 0.1), plain(kShapes, 0.1);
+  for (Tensors* all : {&t, &plain}) all->trained[0].hidden = false;  // as an embedding
+  const auto muon = make({.kind = OptimizerKind::muon}, t), adamw = make({}, plain);
+  for (int step = 1; step <= 3; ++step)
+    for (const auto* optimizer : {&muon, &adamw}) (*optimizer)->step(step, 0.01, 0.5f, Parallel::serial());
+  EXPECT_EQ(t.values[0], plain.values[0]);
+  EXPECT_EQ(t.values[1], plain.values[1]);
+  EXPECT_NE(t.values[2], plain.values[2]);
+}
+
+TEST(Muon, AGradientOfZerosChangesNothing) {
+  Tensors t(kMatrices);
+  for (auto& g : t.gradients) std::fill(g.begin(), g.end(), 0.0f);
+  const Tensors start = t;
+  make({.kind = OptimizerKind::muon}, t)->step(1, 0.1, 1.0f, Parallel::serial());
+  EXPECT_EQ(t.values, start.values);
+}
+
 TEST(Optimizer, ThreadsDoNotChangeABit) {
   for (const OptimizerKind kind : kKinds) {
     Tensors one(kShapes, 0.1);
@@ -181,7 +344,7 @@ TEST(Optimizer, ThreadsDoNotChangeABit) {
     for (const int threads : {2, 3, 5}) {
       ThreadPool pool(threads);
       Tensors many(kShapes, 0.1);
-      const auto shared = make({.kind = kind}, many);
+      const auto shared = make({.kind = kind, .parallel = pool.parallel()}, many);
       EXPECT_EQ(gradient_norm(many.trained, pool.parallel()), norm);
       for (int step = 1; step <= 3; ++step) shared->step(step, 0.01, 0.5f, pool.parallel());
       EXPECT_EQ(many.values, one.values) << name(kind) << " " << threads;
@@ -207,7 +370,7 @@ TEST(Optimizer, StateGoesOnWhereItStopped) {
       std::copy(from[i].data.begin(), from[i].data.end(), to[i].data.begin());
       bytes += from[i].data.size();
     }
-    for (const Shape& s : kShapes) predicted += optimizer_state_bytes(kind, s);
+    for (const TrainedTensor& t : half.trained) predicted += optimizer_state_bytes(kind, t.shape, t.hidden);
     EXPECT_EQ(bytes, predicted) << name(kind);
     for (int step = 3; step <= 4; ++step) second->step(step, 0.01, 1.0f, Parallel::serial());
     EXPECT_EQ(half.values, whole.values) << name(kind);

@@ -69,6 +69,8 @@ bool is_held_as_stored(const ParamInfo& p, const ParameterOptions& options) {
   return options.frozen != FrozenForm::f32 && !is_trained(p, options.trained) && is_matrix(p);
 }
 
+bool is_hidden(const ParamInfo& p) { return p.kind == ParamKind::linear && p.layer != kNone; }
+
 bool is_held_as_nf4(const ParamInfo& p, const ParameterOptions& options, DType stored) {
   return options.frozen == FrozenForm::nf4 && is_held_as_stored(p, options) && p.kind == ParamKind::linear &&
          p.layer != kNone && !is_quantized(stored) && p.shape[1] % kNf4Block == 0;
@@ -113,7 +115,11 @@ Result<Parameters> Parameters::allocate(const ProgramStorage& program, const Par
   for (const ParamInfo& p : program.params) {
     const int64_t count = *p.shape.count(), floats = round_up(count, kAlignment);
     const bool trained = is_trained(p, options.trained);
-    Parameter parameter{.name = p.hf, .shape = p.shape, .decay = is_matrix(p), .origin = p.plus_one ? 1.0f : 0.0f};
+    Parameter parameter{.name = p.hf,
+                        .shape = p.shape,
+                        .decay = is_matrix(p),
+                        .hidden = is_hidden(p),
+                        .origin = p.plus_one ? 1.0f : 0.0f};
     if (!is_held_as_stored(p, options)) {
       parameter.values = {value, static_cast<size_t>(count)};
       value += floats;

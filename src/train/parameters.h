@@ -21,6 +21,7 @@ struct Parameter {
   std::span<float> values;    ///< f32; empty where a frozen matrix is held as its file stores it
   std::span<float> gradient;  ///< as many; empty: frozen
   bool decay = false;         ///< matrices; not norms and biases
+  bool hidden = false;        ///< a layer's matrix: neither embedding nor output head, no vector
   /// What weight decay pulls towards: 1 for norms that are held as 1 + w (Gemma; Hugging Face stores value - origin), else 0.
   float origin = 0;
   /// A frozen matrix held as stored: rows of `dtype` in the checkpoint's map, row_bytes apart, and where the kernels multiply
@@ -62,6 +63,8 @@ struct ParameterOptions {
 /// Whether a parameter gets a gradient, and whether it stays in the form of its file.
 bool is_trained(const ParamInfo& param, Trained which);
 bool is_held_as_stored(const ParamInfo& param, const ParameterOptions& options);
+/// Whether it is a layer's matrix (Parameter::hidden).
+bool is_hidden(const ParamInfo& param);
 /// Whether a parameter that a file stores as `stored` becomes NF4. Rows must be whole blocks.
 bool is_held_as_nf4(const ParamInfo& param, const ParameterOptions& options, DType stored);
 

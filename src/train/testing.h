@@ -21,8 +21,9 @@ class BigramModel {
   BigramModel& operator=(const BigramModel&) = delete;
 
   std::vector<TrainedTensor> tensors() {
-    return {{.name = "table", .shape = {vocabulary_, vocabulary_}, .values = table_, .gradient = gradient_},
-            {.name = "bias", .shape = {vocabulary_}, .values = bias_, .gradient = bias_gradient_}};
+    return {
+        {.name = "table", .shape = {vocabulary_, vocabulary_}, .values = table_, .gradient = gradient_, .hidden = true},
+        {.name = "bias", .shape = {vocabulary_}, .values = bias_, .gradient = bias_gradient_}};
   }
   Passes passes() {
     return {.backward = [this](const Batch& batch, double weight) { return pass(batch, weight); },

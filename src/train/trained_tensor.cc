@@ -31,6 +31,7 @@ std::vector<TrainedTensor> trained_tensors(Parameters& parameters, const Trained
                    .gradient = p.gradient,
                    .weight_decay = p.decay || options.decay_all ? options.weight_decay : 0,
                    .origin = p.origin,
+                   .hidden = p.hidden,
                    .rate = p.name.ends_with(".lora_b") ? options.lora_plus_ratio : 1});
   }
   return out;

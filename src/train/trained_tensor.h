@@ -20,6 +20,7 @@ struct TrainedTensor {
   std::span<float> gradient;  ///< as many
   double weight_decay = 0;    ///< decoupled: values move towards the origin by learning rate times this in each step
   float origin = 0;           ///< 1 for norms that are held as 1 + w
+  bool hidden = false;        ///< a layer's matrix: neither embedding nor output head, no vector
   double rate = 1;            ///< its learning rate over the run's (LoRA+ gives B matrices a larger one)
 };
 

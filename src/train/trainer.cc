@@ -36,7 +36,9 @@ Result<Trainer> Trainer::create(const TrainerOptions& options, const OptimizerOp
                                 std::vector<TrainedTensor> tensors, Objective& objective) {
   KL_TRY(options.schedule.check());
   if (tensors.empty()) return Status(Code::invalid_argument, "nothing is trained");
-  KL_ASSIGN(auto made, make_optimizer(optimizer, tensors));
+  OptimizerOptions chosen = optimizer;
+  chosen.parallel = options.parallel;
+  KL_ASSIGN(auto made, make_optimizer(chosen, tensors));
   return Trainer(options, std::move(made), std::move(tensors), objective);
 }
 

@@ -109,8 +109,8 @@ std::vector<float> through(OptimizerKind kind) {
 }
 
 TEST(Trainer, ResumesBitForBit) {
-  for (const OptimizerKind kind :
-       {OptimizerKind::adamw, OptimizerKind::adamw8, OptimizerKind::lion, OptimizerKind::adafactor}) {
+  for (const OptimizerKind kind : {OptimizerKind::adamw, OptimizerKind::adamw8, OptimizerKind::lion,
+                                   OptimizerKind::adafactor, OptimizerKind::muon}) {
     const std::vector<float> whole = through(kind);
     const TempFolder folder;
     BigramRun first(kFourSequences), second(kFourSequences);
