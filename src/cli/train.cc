@@ -220,7 +220,8 @@ Status prepare(Run& run, train::Collective& collective) {
   if (run.teacher) KL_TRY(run.teacher->load(run.pool.parallel(), run.ledger));
   KL_ASSIGN(run.graph, planned_graph(planned(run), *run.parameters, run.plan, run.ledger));
   KL_ASSIGN(const double seconds, time_batch(run));
-  run.plan.seconds = seconds * static_cast<double>(run.plan.batches);
+  KL_ASSIGN(const double beside, optimizer_seconds(planned(run), run.plan));
+  run.plan.seconds = seconds * static_cast<double>(run.plan.batches) + beside;
   run.plan.seconds_by = "the first batch";
   run.objective.emplace(run.teacher ? run.teacher->passes(*run.graph) : train::passes_of(*run.graph), run.order(),
                         run.shape);

@@ -126,6 +126,7 @@ Status plan_memory(const PlannedModel& model, const TrainingWords& words, const 
   plan.weights = needs.weights;
   plan.gradients = needs.gradients;
   plan.optimizer = needs.optimizer;
+  plan.optimizer_work = needs.optimizer_work;
   const int64_t tokens = plan.step_tokens / shape.batches;
   const uint64_t available = available_memory_bytes();
   if (available > 0) limit = std::min(limit, available);
@@ -154,9 +155,18 @@ Status plan_time(const PlannedModel& model, const train::StepShape& shape, Train
   }
   const int64_t tokens = plan.step_tokens / shape.batches;
   KL_ASSIGN(const train::ProductSpeed speed, train::measure_products(model.parameters, stored, tokens, model.compute));
-  plan.seconds = seconds_of(plan.work, speed) * plan.run_tokens / static_cast<double>(tokens);
+  KL_ASSIGN(const double beside, optimizer_seconds(model, plan));
+  plan.seconds = seconds_of(plan.work, speed) * plan.run_tokens / static_cast<double>(tokens) + beside;
   plan.seconds_by = "the speed of its matrix products here";
   return ok_status();
+}
+
+Result<double> optimizer_seconds(const PlannedModel& model, const TrainingPlan& plan) {
+  if (plan.optimizer_work == 0) return 0.0;
+  constexpr int64_t kRows = 512;
+  KL_ASSIGN(const train::ProductSpeed speed,
+            train::measure_products({.parallel = model.parameters.parallel}, DType::f32, kRows, model.compute));
+  return plan.optimizer_work / speed.f32 * static_cast<double>(plan.steps);
 }
 
 Status check_memory(const TrainingPlan& plan, uint64_t limit) {

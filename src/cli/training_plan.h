@@ -20,6 +20,7 @@ struct TrainingPlan {
   uint64_t weights = 0, gradients = 0, optimizer = 0, activations = 0, data = 0;  ///< bytes
   uint64_t teacher = 0;                                                           ///< bytes of all that it takes
   train::Multiplications work;                                                    ///< of the largest batch
+  double optimizer_work = 0;                                                      ///< multiply-adds of each step beside
   std::optional<double> seconds;                                                  ///< of the run
   std::string seconds_by;                                                         ///< what they are taken from
 
@@ -53,6 +54,8 @@ Status plan_memory(const PlannedModel& model, const TrainingWords& words, const 
                    TrainingPlan& plan);
 /// The time of the run by the speed of products like its own, measured here.
 Status plan_time(const PlannedModel& model, const train::StepShape& shape, TrainingPlan& plan);
+/// What the optimizer's matrix products take of it, by the same speed; 0 where it has none.
+Result<double> optimizer_seconds(const PlannedModel& model, const TrainingPlan& plan);
 /// Errors: resource_exhausted with the breakdown where the plan is beyond `limit` bytes.
 Status check_memory(const TrainingPlan& plan, uint64_t limit);
 
