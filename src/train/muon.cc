@@ -122,8 +122,8 @@ class Muon final : public Optimizer {
       (t.hidden ? out->matrices_ : rest).push_back(std::move(t));
     }
     const KernelTable& kernels = *find_kernels("");
-    KL_ASSIGN(Products products, Products::create(kernels, gradient_kernels(kernels), options.parallel,
-                                                  out->ledger_, options.compute));
+    KL_ASSIGN(Products products,
+              Products::create(kernels, gradient_kernels(kernels), options.parallel, out->ledger_, options.compute));
     out->orthogonal_ = std::make_unique<Orthogonal>(std::move(products), options.parallel, Scratch(shapes));
     out->momentum_ = moments_like(out->matrices_);
     out->rest_ = make_adamw(options, std::move(rest));

@@ -123,8 +123,7 @@ Result<ParameterNeeds> parameter_needs(const ProgramStorage& program, const Para
   if (optimizer == OptimizerKind::muon) {
     const KernelTable& kernels = *kernels_of(options);
     Ledger ledger;  // blocks that nobody touches take no memory
-    KL_ASSIGN(const Products products,
-              Products::create(kernels, gradient_kernels(kernels), options.parallel, ledger));
+    KL_ASSIGN(const Products products, Products::create(kernels, gradient_kernels(kernels), options.parallel, ledger));
     out.optimizer += muon_scratch_bytes(orthogonal) + products.bytes();
   }
   return out;
