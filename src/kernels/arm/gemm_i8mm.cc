@@ -16,9 +16,8 @@ struct MatrixProducts {
   static inline __attribute__((always_inline)) void add(const uint8_t* slice, const ActBlock* const x[TT],
                                                         int32x4_t dot[kVectors][TT]) {
     constexpr int kTokens = (TT + 1) / 2, kRows = 2 * kVectors;  // pairs
-    const auto second = [](int p) {
-      return 2 * p + 1 < TT ? 2 * p + 1 : TT - 1;
-    };                                 // an odd last token is its own partner
+    // An odd last token is its own partner.
+    const auto second = [](int p) { return 2 * p + 1 < TT ? 2 * p + 1 : TT - 1; };
     int32x4_t square[kRows][kTokens];  // (token, row): 00, 01, 10, 11
     unrolled<kTokens>([&]<int p>() __attribute__((always_inline)) {
       const int32x4_t both = vcombine_s32(vdup_n_s32(start<halves, offset_bits>(*x[2 * p], half)),
