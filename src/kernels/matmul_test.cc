@@ -21,14 +21,6 @@ std::vector<DType> weight_types() {
   return out;
 }
 
-std::vector<float> random_values(size_t n, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> out(n);
-  for (float& v : out) v = normal(random);
-  return out;
-}
-
 /// Memory aligned to a cache line.
 class Buffer {
  public:
@@ -50,7 +42,7 @@ class Weight {
         K_(K),
         row_bytes_(*row_bytes(type, static_cast<uint64_t>(K))),
         rows_(static_cast<size_t>(N) * row_bytes_) {
-    const std::vector<float> values = random_values(static_cast<size_t>(N * K), seed);
+    const std::vector<float> values = normal_values(N * K, seed);
     for (int64_t n = 0; n < N; ++n)
       quantize_row(type)(values.data() + n * K, K, rows_.data() + static_cast<size_t>(n) * row_bytes_);
   }
@@ -140,8 +132,8 @@ void check_shape(const KernelTable& table, DType type, int64_t T, int64_t N, int
   SCOPED_TRACE(describe(table, type, T, N, K));
   Weight w(type, N, K, static_cast<uint32_t>(N * 31 + K));
   w.pack(table);
-  const std::vector<float> x = random_values(static_cast<size_t>(T * K), static_cast<uint32_t>(T + 7 * K));
-  const std::vector<float> bias = random_values(static_cast<size_t>(N), 5);
+  const std::vector<float> x = normal_values(T * K, static_cast<uint32_t>(T + 7 * K));
+  const std::vector<float> bias = normal_values(N, 5);
   Activations acts(table, w.kernels(table).act, x, T, K);
   const std::vector<float> weights = w.dequantized();
   const bool with_bias = (T + N) % 2 == 0;
@@ -202,7 +194,7 @@ TEST(Matmul, BitsDoNotDependOnTokensOrPanelRange) {
       const int64_t K = info(type).block_values == 1 ? 531 : 768;
       Weight w(type, N, K, 3);
       w.pack(*table);
-      const std::vector<float> x = random_values(static_cast<size_t>(T * K), 4);
+      const std::vector<float> x = normal_values(T * K, 4);
       Activations acts(*table, w.kernels(*table).act, x, T, K);
       const std::vector<float> whole = multiply(*table, w, acts, T, 0, w.panels(), nullptr, Epilogue::store, 0);
       for (int64_t few : {1, 2, 3, 4, 5, 6, 7, 11, 64}) {
@@ -241,7 +233,7 @@ TEST(Matmul, PackedPanelsUnpackToTheSameBytes) {
 
 TEST(QuantizeRows, EveryRowWritesTheSameBlocks) {
   constexpr int64_t T = 3, K = 256, kStride = 300;
-  std::vector<float> x = random_values(T * kStride, 9);
+  std::vector<float> x = normal_values(T * kStride, 9);
   for (int64_t k = 0; k < 32; ++k) x[static_cast<size_t>(k)] = 0;         // a block of zeros
   for (int64_t k = 32; k < 64; ++k) x[static_cast<size_t>(k)] *= 1e-30f;  // and a tiny one
   std::vector<std::vector<std::byte>> results;

@@ -1,7 +1,6 @@
 // Norms, rope, activations and elementwise kernels of every row against formulas in double precision.
 #include <cmath>
 #include <functional>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -12,14 +11,6 @@ namespace kinglet {
 namespace {
 
 constexpr float kUlp = 0x1p-23f;
-
-std::vector<float> normal_values(int64_t n, uint32_t seed, float spread = 1.0f) {
-  std::mt19937 engine(seed);
-  std::normal_distribution<float> normal(0.0f, spread);
-  std::vector<float> v(static_cast<size_t>(n));
-  for (float& x : v) x = normal(engine);
-  return v;
-}
 
 class VectorKernels : public testing::TestWithParam<const KernelTable*> {
  protected:

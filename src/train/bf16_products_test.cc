@@ -3,10 +3,10 @@
 
 #include <bit>
 #include <cmath>
-#include <random>
 #include <vector>
 
 #include "host/threads.h"
+#include "kernels/testing.h"
 #include "kernels/kernels.h"
 #include "train/product.h"
 
@@ -15,10 +15,8 @@ namespace {
 
 /// Normal values, already rounded to bf16, so that f32 products of them are what bf16 ones are but for the sums.
 std::vector<float> bf16_values(int64_t n, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> out(static_cast<size_t>(n));
-  for (float& x : out) x = std::bit_cast<float>(std::bit_cast<uint32_t>(normal(random)) & 0xffff0000u);
+  std::vector<float> out = normal_values(n, seed);
+  for (float& x : out) x = std::bit_cast<float>(std::bit_cast<uint32_t>(x) & 0xffff0000u);
   return out;
 }
 

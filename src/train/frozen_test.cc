@@ -16,14 +16,6 @@
 namespace kinglet::train {
 namespace {
 
-std::vector<float> random_values(int64_t n, float deviation, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, deviation);
-  std::vector<float> out(static_cast<size_t>(n));
-  for (float& x : out) x = normal(random);
-  return out;
-}
-
 /// A llama whose matrices take turns at the quantized types.
 struct QuantizedLlama {
   static constexpr int64_t kC = 256, kF = 512, kV = 300, kH = 4, kG = 2, kL = 2;
@@ -61,7 +53,7 @@ struct QuantizedLlama {
     for (size_t i = 0; i < tensors.size(); ++i) {
       const int64_t n = *tensors[i].second.count();
       auto values = tensors[i].second.rank == 1 ? std::vector<float>(static_cast<size_t>(n), 1.0f)
-                                                : random_values(n, i == 0 ? 1.0f : 0.06f, static_cast<uint32_t>(i));
+                                                : normal_values(n, static_cast<uint32_t>(i), i == 0 ? 1.0f : 0.06f);
       std::vector<std::byte> bytes(*tensor_bytes(chosen[i], tensors[i].second));
       quantize_row(chosen[i])(values.data(), n, bytes.data());
       EXPECT_TRUE(file.write_tensor(bytes).ok());
@@ -93,8 +85,8 @@ struct Adapted {
       adapter.pairs.push_back({.base = static_cast<ParamId>(i),
                                .R = 8,
                                .scale = 2,
-                               .a = random_values(8 * p.shape[1], 0.06f, seed),
-                               .b = random_values(8 * p.shape[0], 0.02f, seed + 1000)});
+                               .a = normal_values(8 * p.shape[1], seed, 0.06f),
+                               .b = normal_values(8 * p.shape[0], seed + 1000, 0.02f)});
     }
     ASSERT_TRUE(apply_adapter(spec.program, adapter).ok());
     auto loaded = Parameters::load(*checkpoint, spec.program,
@@ -191,7 +183,7 @@ TEST_P(FrozenBase, BackwardUnpacksTheFilesValues) {
     const Parameter &packed = stored.parameters->all()[i], &plain = expanded.parameters->all()[i];
     if (packed.shape.rank != 2 || packed.trained()) continue;
     const int64_t T = 7, N = packed.shape[0], K = packed.shape[1];
-    auto dy = random_values(T * N, 1, 3);
+    auto dy = normal_values(T * N, 3);
     std::vector<float> got(static_cast<size_t>(T * K)), want(got);
     products->input_gradient({dy.data(), N, T, N}, packed, {got.data(), K, T, K}, Write::store);
     products->input_gradient({dy.data(), N, T, N}, plain, {want.data(), K, T, K}, Write::store);

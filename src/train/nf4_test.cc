@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <random>
 
 #include "host/threads.h"
 #include "kernels/testing.h"
@@ -15,19 +14,11 @@
 namespace kinglet::train {
 namespace {
 
-std::vector<float> normal_values(int64_t n, float deviation) {
-  std::mt19937 random(5);
-  std::normal_distribution<float> normal(0, deviation);
-  std::vector<float> out(static_cast<size_t>(n));
-  for (float& x : out) x = normal(random);
-  return out;
-}
-
 struct Quantized {
   std::vector<float> values;
   std::vector<std::byte> bytes;
   Nf4Matrix matrix;
-  Quantized(int64_t N, int64_t K, const Parallel& parallel) : values(normal_values(N * K, 0.05f)) {
+  Quantized(int64_t N, int64_t K, const Parallel& parallel) : values(normal_values(N * K, 5, 0.05f)) {
     bytes.resize(nf4_bytes(N, K));
     matrix = quantize_nf4({.rows = reinterpret_cast<const std::byte*>(values.data()),
                            .row_bytes = static_cast<size_t>(K) * sizeof(float),
@@ -95,7 +86,7 @@ TEST(Nf4, ProductsReadTheValuesThatItStandsFor) {
     ThreadPool pool(2);
     auto products = Products::create(*kernels, gradient_kernels(*kernels), pool.parallel(), ledger);
     ASSERT_TRUE(products.ok());
-    auto x = normal_values(kT * kK, 1), dy = normal_values(kT * kN, 1);
+    auto x = normal_values(kT * kK, 5), dy = normal_values(kT * kN, 5);
     for (const bool forward : {true, false}) {
       std::vector<float> got(static_cast<size_t>(kT * (forward ? kN : kK))), want(got);
       for (const Parameter* w : {&packed, &plain}) {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 #include <vector>
 
 #include "host/threads.h"
@@ -12,14 +11,6 @@
 
 namespace kinglet::train {
 namespace {
-
-std::vector<float> normal_values(int64_t n, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> out(static_cast<size_t>(n));
-  for (float& v : out) v = normal(random);
-  return out;
-}
 
 /// A layer W (N, K) with a bias, and what it makes of the first T rows of x, added to 0.5.
 struct Layer {
