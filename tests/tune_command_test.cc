@@ -96,7 +96,18 @@ TEST_F(Tuned, ATeacherTeaches) {
   ASSERT_TRUE(figures.ok());
   EXPECT_LT((*figures)["loss"].get<double>(), 0.5 * (*figures)["first_loss"].get<double>());
   EXPECT_LT((*figures)["held_out_loss"].get<double>(), 3.5);  // by labels; untrained it is above 5
-  const Outcome other = run({"tune", model_, pairs_, "--plain", "--out", out_ + "3", "--teacher", "./absent"});
+
+  // Of several, the mean is learned: here of one that knows the answers and one that does not.
+  std::vector<std::string> several = distilled;
+  several[4] = out_ + "3";
+  several.insert(several.end(), {"--teacher", model_});
+  const Outcome mean = run(several);
+  ASSERT_EQ(mean.code, 0) << mean.err;
+  const auto of_mean = parse_json(mean.out);
+  ASSERT_TRUE(of_mean.ok());
+  EXPECT_GT((*of_mean)["held_out_loss"].get<double>(), (*figures)["held_out_loss"].get<double>());
+  EXPECT_LT((*of_mean)["held_out_loss"].get<double>(), 5.5);
+  const Outcome other = run({"tune", model_, pairs_, "--plain", "--out", out_ + "4", "--teacher", "./absent"});
   EXPECT_NE(other.code, 0);
 }
 

@@ -30,7 +30,10 @@ Status check_vocabulary(const std::string& name, const Checkpoint& teacher, cons
 void add_teacher(Arguments arguments, TeacherWords& words) {
   constexpr char kGroup[] = "Distillation";
   arguments
-      .option("--teacher", words.model, "a larger model of the same vocabulary, whose distributions are learned too")
+      .option("--teacher", words.models,
+              "a larger model of the same vocabulary, whose distributions are learned too (given again: the mean of "
+              "theirs)")
+      .repeated()
       .group(kGroup);
   arguments.option("--distill-alpha", words.alpha, "share of the teacher in the loss; the rest is the labels'")
       .range(0.0, 1.0)
@@ -45,38 +48,63 @@ void add_teacher(Arguments arguments, TeacherWords& words) {
 Result<std::unique_ptr<Teacher>> Teacher::open(const TeacherWords& words, const ModelSpec& student,
                                                const Tokenizer* tokenizer) {
   std::unique_ptr<Teacher> teacher(new Teacher(words));
-  KL_ASSIGN(const std::string path, hub::resolve_model(words.model));
-  KL_ASSIGN(teacher->checkpoint_, Checkpoint::open(path));
-  KL_ASSIGN(teacher->spec_, read_model_spec(*teacher->checkpoint_));
-  KL_TRY(check_vocabulary(words.model, *teacher->checkpoint_, teacher->spec_, student, tokenizer));
+  for (const std::string& name : words.models) {
+    KL_ASSIGN(const std::string path, hub::resolve_model(name));
+    KL_ASSIGN(Checkpoint checkpoint, Checkpoint::open(path));
+    auto model = std::make_unique<Model>(std::move(checkpoint));
+    KL_ASSIGN(model->spec, read_model_spec(model->checkpoint));
+    KL_TRY(check_vocabulary(name, model->checkpoint, model->spec, student, tokenizer));
+    teacher->models_.push_back(std::move(model));
+  }
   return teacher;
 }
 
 Status Teacher::count(const Parallel& parallel, int64_t batch_tokens, TrainingPlan& plan) const {
   const train::ParameterOptions options = held(parallel);
-  KL_ASSIGN(
-      const train::ParameterNeeds needs,
-      train::parameter_needs(spec_.program, options, train::OptimizerKind::adamw, train::stored_in(*checkpoint_)));
-  KL_ASSIGN(const train::WalkNeeds walk, train::walk_needs(spec_.program, options, {.parallel = parallel},
-                                                           {batch_tokens, batch_tokens, batch_tokens}));
-  plan.teacher = needs.weights + walk.bytes;
+  plan.teacher = train::ensemble_bytes(models_.front()->spec.program, models_.size(), batch_tokens);
+  for (const auto& model : models_) {
+    const ProgramStorage& program = model->spec.program;
+    KL_ASSIGN(const train::ParameterNeeds needs, train::parameter_needs(program, options, train::OptimizerKind::adamw,
+                                                                        train::stored_in(model->checkpoint)));
+    KL_ASSIGN(const train::WalkNeeds walk,
+              train::walk_needs(program, options, {.parallel = parallel}, {batch_tokens, batch_tokens, batch_tokens}));
+    plan.teacher += needs.weights + walk.bytes;
+    plan.teacher_work += walk.work;
+  }
   return ok_status();
 }
 
-Status Teacher::load(const Parallel& parallel, Ledger& ledger) {
-  KL_ASSIGN(parameters_, train::Parameters::load(*checkpoint_, spec_.program, held(parallel), ledger));
-  KL_ASSIGN(graph_, train::Graph::create(spec_.program, *parameters_, {.parallel = parallel}, ledger));
+Status Teacher::load(const Parallel& parallel, train::Compute compute, Ledger& ledger) {
+  parallel_ = parallel;
+  ledger_ = &ledger;
+  for (const auto& model : models_) {
+    const ProgramStorage& program = model->spec.program;
+    KL_ASSIGN(model->parameters, train::Parameters::load(model->checkpoint, program, held(parallel), ledger));
+    KL_ASSIGN(model->graph,
+              train::Graph::create(program, *model->parameters, {.parallel = parallel, .compute = compute}, ledger));
+  }
   return ok_status();
+}
+
+Result<train::TeacherLogits> Teacher::lesson(const train::Batch& batch) {
+  std::vector<train::TeacherLogits> lessons;
+  for (const auto& model : models_) {
+    KL_ASSIGN(train::TeacherLogits one, model->graph->teach(batch));
+    lessons.push_back(std::move(one));
+  }
+  return train::ensemble(std::move(lessons),
+                         {.V = models_.front()->spec.hyper.V, .temperature = words_.temperature, .parallel = parallel_},
+                         *ledger_);
 }
 
 train::Passes Teacher::passes(train::Graph& student) {
   train::Passes passes = train::passes_of(student);
   passes.backward = [this, &student](const train::Batch& batch, double weight) -> Result<train::Loss> {
-    KL_ASSIGN(const train::TeacherLogits lesson, graph_->teach(batch));
+    KL_ASSIGN(const train::TeacherLogits logits, lesson(batch));
     const train::Distillation distillation{.temperature = words_.temperature,
                                            .weight = weight * words_.alpha,
                                            .label_weight = weight * (1 - words_.alpha)};
-    KL_ASSIGN(const train::DistilledLoss loss, student.backward_distilled(batch, distillation, lesson));
+    KL_ASSIGN(const train::DistilledLoss loss, student.backward_distilled(batch, distillation, logits));
     const double squared = words_.temperature * words_.temperature;
     return train::Loss{(1 - words_.alpha) * loss.labels.sum + words_.alpha * squared * loss.divergence,
                        loss.labels.count};
@@ -85,7 +113,7 @@ train::Passes Teacher::passes(train::Graph& student) {
 }
 
 Json Teacher::course() const {
-  return {{"model", words_.model}, {"alpha", words_.alpha}, {"temperature", words_.temperature}};
+  return {{"models", words_.models}, {"alpha", words_.alpha}, {"temperature", words_.temperature}};
 }
 
 }  // namespace kinglet::cli

@@ -171,14 +171,14 @@ PlannedModel planned(Run& run) {
 }
 
 /// Seconds for the first batch, the second time it is walked. The gradients it adds are zeros.
-Result<double> time_batch(Run& run) {
+Result<double> time_batch(Run& run, const train::Passes& passes) {
   train::DataOrder order = run.order();
   train::DataCursor cursor;
   const train::Batch batch = order.training_batch(order.next(cursor, run.shape.batch), cursor.epoch);
   double seconds = 0;
   for (int i = 0; i < 2; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    KL_TRY(run.graph->backward(batch, 0).status());
+    KL_TRY(passes.backward(batch, 0).status());
     seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (seconds > 5) break;  // then a page fault more or less says little
   }
@@ -200,7 +200,7 @@ Status make_plan(Run& run) {
     if (!t.no_pack) run.shape.batch.tokens = t.batch * run.window;
     assume_steps(t, run.window, run.shape, run.plan);
   }
-  if (!run.words.teacher.model.empty()) {
+  if (!run.words.teacher.models.empty()) {
     KL_ASSIGN(run.teacher,
               Teacher::open(run.words.teacher, run.start.spec, run.start.tokenizer ? &*run.start.tokenizer : nullptr));
     KL_TRY(run.teacher->count(run.pool.parallel(), run.plan.step_tokens / run.shape.batches, run.plan));
@@ -217,14 +217,14 @@ Status prepare(Run& run, train::Collective& collective) {
     KL_ASSIGN(run.parameters, train::Parameters::load(*run.start.checkpoint, program, {}, run.ledger));
   }
   KL_TRY(run.ledger.reserve(MemoryUse::other, run.plan.optimizer));
-  if (run.teacher) KL_TRY(run.teacher->load(run.pool.parallel(), run.ledger));
+  if (run.teacher) KL_TRY(run.teacher->load(run.pool.parallel(), compute_of(run.words.training), run.ledger));
   KL_ASSIGN(run.graph, planned_graph(planned(run), *run.parameters, run.plan, run.ledger));
-  KL_ASSIGN(const double seconds, time_batch(run));
+  train::Passes passes = run.teacher ? run.teacher->passes(*run.graph) : train::passes_of(*run.graph);
+  KL_ASSIGN(const double seconds, time_batch(run, passes));
   KL_ASSIGN(const double beside, optimizer_seconds(planned(run), run.plan));
   run.plan.seconds = seconds * static_cast<double>(run.plan.batches) + beside;
   run.plan.seconds_by = "the first batch";
-  run.objective.emplace(run.teacher ? run.teacher->passes(*run.graph) : train::passes_of(*run.graph), run.order(),
-                        run.shape);
+  run.objective.emplace(std::move(passes), run.order(), run.shape);
   if (collective.size() > 1) {
     run.exchange.emplace(*run.parameters, collective);
     run.graph->on_gradient([exchange = &*run.exchange](ParamId p) { exchange->ready(p); });

@@ -156,7 +156,8 @@ Status plan_time(const PlannedModel& model, const train::StepShape& shape, Train
   const int64_t tokens = plan.step_tokens / shape.batches;
   KL_ASSIGN(const train::ProductSpeed speed, train::measure_products(model.parameters, stored, tokens, model.compute));
   KL_ASSIGN(const double beside, optimizer_seconds(model, plan));
-  plan.seconds = seconds_of(plan.work, speed) * plan.run_tokens / static_cast<double>(tokens) + beside;
+  const double batch = seconds_of(plan.work, speed) + seconds_of(plan.teacher_work, speed);
+  plan.seconds = batch * plan.run_tokens / static_cast<double>(tokens) + beside;
   plan.seconds_by = "the speed of its matrix products here";
   return ok_status();
 }

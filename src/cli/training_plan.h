@@ -19,7 +19,7 @@ struct TrainingPlan {
   train::Checkpointing checkpointing = train::Checkpointing::none;
   uint64_t weights = 0, gradients = 0, optimizer = 0, activations = 0, data = 0;  ///< bytes
   uint64_t teacher = 0;                                                           ///< bytes of all that it takes
-  train::Multiplications work;                                                    ///< of the largest batch
+  train::Multiplications work, teacher_work;                                      ///< of the largest batch
   double optimizer_work = 0;                                                      ///< multiply-adds of each step beside
   std::optional<double> seconds;                                                  ///< of the run
   std::string seconds_by;                                                         ///< what they are taken from

@@ -91,7 +91,7 @@ Result<std::unique_ptr<TuningRun>> TuningRun::open(const TuningWords& words, tra
   auto tuning = std::make_unique<TuningRun>(
       words, words.common.threads > 0 ? words.common.threads : ThreadPool::available(), memory);
   KL_TRY(tuning->open_model());
-  if (!words.teacher.model.empty()) {
+  if (!words.teacher.models.empty()) {
     KL_ASSIGN(tuning->teacher,
               Teacher::open(words.teacher, tuning->spec, tuning->tokenizer ? &*tuning->tokenizer : nullptr));
   }
@@ -181,7 +181,7 @@ PlannedModel TuningRun::planned() {
 Status TuningRun::load() {
   KL_ASSIGN(parameters, train::Parameters::load(*checkpoint, spec.program, planned().parameters, ledger));
   KL_TRY(ledger.reserve(MemoryUse::other, plan.optimizer));
-  if (teacher) KL_TRY(teacher->load(pool.parallel(), ledger));
+  if (teacher) KL_TRY(teacher->load(pool.parallel(), compute_of(words.training), ledger));
   KL_ASSIGN(graph, planned_graph(planned(), *parameters, plan, ledger));
   return ok_status();
 }

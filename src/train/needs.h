@@ -36,6 +36,12 @@ struct Multiplications {
   double f32 = 0;
   double stored_forward = 0, stored_backward = 0;  ///< with weights that are held as stored
   double attention = 0;
+
+  Multiplications& operator+=(const Multiplications& other) {
+    f32 += other.f32, stored_forward += other.stored_forward, stored_backward += other.stored_backward;
+    attention += other.attention;
+    return *this;
+  }
 };
 
 struct WalkNeeds {

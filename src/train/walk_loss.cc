@@ -15,10 +15,10 @@ double log_sum_exp(const GradientKernels& k, const float* x, int64_t n) {
 }
 
 /// KL(p, q) in nats of p = softmax(teacher / temperature) and q = softmax(student / temperature), and where `d` is not null
-/// factor * (q - p) added to it. `teacher` becomes p, and `scratch` (V) is used up.
+/// factor * (q - p) added to it. All three rows (V) are used up.
 // Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network".
 struct TemperedRow {
-  const float* student;
+  float* student;
   float* teacher;
   float* scratch;
   int64_t V;
@@ -26,19 +26,19 @@ struct TemperedRow {
   float factor;
 };
 double divergence(const KernelTable& kernels, const GradientKernels& k, const TemperedRow& row, float* d) {
-  kernels.scale(row.student, row.inverse_temperature, row.V, row.scratch);
+  kernels.scale(row.student, row.inverse_temperature, row.V, row.student);
   kernels.scale(row.teacher, row.inverse_temperature, row.V, row.teacher);
-  const double student = log_sum_exp(k, row.scratch, row.V), teacher = log_sum_exp(k, row.teacher, row.V);
+  const double student = log_sum_exp(k, row.student, row.V), teacher = log_sum_exp(k, row.teacher, row.V);
+  float* p = row.scratch;
+  std::memcpy(p, row.teacher, static_cast<size_t>(row.V) * sizeof(float));
+  k.scaled_exp(p, row.V, static_cast<float>(teacher), 1.0f);
   double sum = 0;
-  for (int64_t v = 0; v < row.V; ++v) {
-    const double log_p = double{row.teacher[v]} - teacher, log_q = double{row.scratch[v]} - student;
-    row.teacher[v] = static_cast<float>(std::exp(log_p));
-    sum += std::exp(log_p) * (log_p - log_q);
-  }
+  for (int64_t v = 0; v < row.V; ++v)
+    sum += double{p[v]} * ((double{row.teacher[v]} - teacher) - (double{row.student[v]} - student));
   if (d == nullptr) return sum;
-  k.scaled_exp(row.scratch, row.V, static_cast<float>(student), row.factor);
-  k.add_scaled(row.scratch, 1.0f, row.V, d);
-  k.add_scaled(row.teacher, -row.factor, row.V, d);
+  k.scaled_exp(row.student, row.V, static_cast<float>(student), row.factor);
+  k.add_scaled(row.student, 1.0f, row.V, d);
+  k.add_scaled(p, -row.factor, row.V, d);
   return sum;
 }
 
