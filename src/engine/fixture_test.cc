@@ -142,6 +142,20 @@ TEST_P(DecoderFixture, SequencesInOneBatchDoNotTouchEachOther) {
   EXPECT_EQ(mixed, alone) << "to the last bit";
 }
 
+// Behind the last attention only rows whose logits are wanted are computed (arch/select_early.h).
+TEST_P(DecoderFixture, ARowsLogitsDoNotDependOnWhichOthersAreWanted) {
+  make_runner(2, Fusion::on);
+  const auto ids = golden_->ids(0);
+  const auto all = all_logits(ids, 64);
+  const bool long_rope = static_cast<int64_t>(ids.size()) > at_.model->original_context();
+  KvSequence kv = at_.runner->new_sequence();
+  const BatchPart parts[] = {{&kv, std::span(ids).first(9), Outputs::none, long_rope},
+                             {&kv, std::span(ids).subspan(9), Outputs::last, long_rope}};
+  for (const BatchPart& part : parts) ASSERT_TRUE(at_.runner->run({&part, 1}).ok());
+  const auto last = at_.runner->logits(0);
+  EXPECT_EQ(std::vector<float>(last.begin(), last.end()), std::vector<float>(all.end() - V_, all.end()));
+}
+
 TEST_P(DecoderFixture, GreedyIsTransformersTokenForToken) {
   // The whole greedy sequence: 12 tokens of the prompt, then 20 that follow.
   const auto want = golden_->greedy();

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "arch/select_early.h"
 #include "host/error.h"
 
 namespace kinglet {
@@ -25,6 +26,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& path, const ModelO
   model->ledger_ = &ledger;
   KL_ASSIGN(model->kernels_, choose_kernels(options.kernels));
   KL_ASSIGN(model->spec_, read_model_spec(model->checkpoint_));
+  select_early(model->spec_.program);
   KL_TRY(model->add_adapters(options));
   KL_TRY(model->add_choices(options));
   const ProgramStorage& widest = model->choices_ ? model->choices_->program : model->spec_.program;
@@ -47,6 +49,7 @@ Status Model::add_adapters(const ModelOptions& options) {
 Status Model::add_choices(const ModelOptions& options) {
   if (options.choices.empty()) return ok_status();
   KL_ASSIGN(ModelSpec bare, read_model_spec(checkpoint_));
+  select_early(bare.program);
   for (const AdapterChoice& choice : options.choices) {
     KL_ASSIGN(Adapter adapter, read_adapter(choice.path, bare, checkpoint_, choice.weight));
     choice_adapters_.push_back(std::make_unique<Adapter>(std::move(adapter)));
