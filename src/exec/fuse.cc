@@ -25,6 +25,14 @@ class Fuser {
     return launch;
   }
 
+  /// Whether a slot is read by selections of output rows alone.
+  bool is_only_selected(SlotId slot) const {
+    for (const Step& s : p_.steps)
+      for (SlotId in : s.in)
+        if (in != kNone && place_of(p_, in).root == slot && s.op != Op::select) return false;
+    return slot != p_.logits && slot != p_.hidden;
+  }
+
   /// What a linear step's kernels read.
   ActKind kind(const Step& s) const {
     return kernels_.weights[static_cast<size_t>(params_[static_cast<size_t>(s.weight)].dtype)].act;
@@ -173,8 +181,10 @@ size_t fuse(const Program& program, std::span<const ParamData> params, const Ker
         launch.convert_in = ActKind::f32;
       }
     }
-    launch.stored =
-        launch.kind == LaunchKind::attention && count > 0 && launches[count - 1].kind == LaunchKind::rope_store;
+    if (launch.kind == LaunchKind::attention) {
+      launch.stored = count > 0 && launches[count - 1].kind == LaunchKind::rope_store;
+      launch.selected = fuser.is_only_selected(program.steps[static_cast<size_t>(launch.steps[0])].out);
+    }
     launches[count++] = launch;
     i = static_cast<size_t>(launch.steps[launch.count - 1]) + 1;
   }

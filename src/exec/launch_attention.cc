@@ -53,6 +53,7 @@ struct AttentionRun {
   const Step& step;
   KvShape kv;
   int64_t group, tile_queries;
+  bool selected;  ///< as in Launch
 
   int64_t tiles(const BatchSequence& s) const { return ceil_div<int64_t>(s.tokens, tile_queries); }
 
@@ -79,6 +80,15 @@ struct AttentionRun {
     const int64_t row = s.first_row + (tile.position - s.position);
     w.kernels().attention_finish(state, tile.queries, group, kv.D, w.row(step.out, row) + tile.g * group * kv.D,
                                  w.stride(step.out));
+  }
+
+  // Whether anybody reads what the tile's queries find.
+  bool is_read(const BatchSequence& s, int64_t tile) const {
+    if (!selected) return true;
+    const int64_t first = s.first_row + tile * tile_queries;
+    const auto& outputs = w.batch.outputs;
+    const auto next = std::ranges::lower_bound(outputs, first);
+    return next != outputs.end() && *next < std::min<int64_t>(first + tile_queries, s.first_row + s.tokens);
   }
 
   // All splits of one tile in turn.
@@ -150,7 +160,11 @@ void run_in_tiles(const AttentionRun& run) {
     int64_t item = total - 1 - chunk;
     for (const BatchSequence& s : run.w.batch.sequences) {
       const int64_t here = run.tiles(s) * run.kv.G;
-      if (item < here) return run.whole(s, item / run.kv.G, static_cast<int32_t>(item % run.kv.G), worker);
+      if (item < here) {
+        const int64_t tile = item / run.kv.G;
+        if (run.is_read(s, tile)) run.whole(s, tile, static_cast<int32_t>(item % run.kv.G), worker);
+        return;
+      }
       item -= here;
     }
   });
@@ -227,7 +241,7 @@ void run_attention(const Walker& w, const Launch& launch) {
       store_row(w, sequence_of(w, i), i, s.attr.kv_layer, w.row(s.in[1], i), w.row(s.in[2], i));
     });
   const int64_t group = s.attr.heads / s.attr.kv_heads;
-  const AttentionRun run{w, s, kv_shape(w), group, std::max<int64_t>(1, kAttentionTileRows / group)};
+  const AttentionRun run{w, s, kv_shape(w), group, std::max<int64_t>(1, kAttentionTileRows / group), launch.selected};
   if (split_in_parallel(run)) run_in_splits(run);
   else run_in_tiles(run);
 }

@@ -48,6 +48,7 @@ struct Launch {
   ActKind convert_in = ActKind::f32;   ///< linear: makes rows of this kind of its input first
   bool residual = false;               ///< linear: the last step is the add
   bool stored = false;                 ///< attention: rope_store has stored k and v
+  bool selected = false;               ///< attention: only the rows that outputs are asked for are read of it
   int16_t owner = kNone;               ///< the adapter whose rows alone it computes; kNone: every row
 };
 
