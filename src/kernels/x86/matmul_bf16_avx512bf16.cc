@@ -44,8 +44,12 @@ KL_INLINE int32_t load_pair(const uint16_t* x) {
   return pair;
 }
 
+/// Whether a tile fetches its panels ahead. Where they come from memory, once, the processor's own prefetcher follows better by itself;
+/// a stretch that passes by once for each tile of tokens is larger than the first-level cache.
+enum class Fetch : uint8_t { no, yes };
+
 /// acc (TT tokens, R panels, 16) += the products of a stretch.
-template <int R, int TT>
+template <Fetch fetch, int R, int TT>
 void tile(const Stretch& s, float* acc_memory, bool first) {
   __m512 acc[TT][R];
   for (int t = 0; t < TT; ++t)
@@ -54,9 +58,10 @@ void tile(const Stretch& s, float* acc_memory, bool first) {
   const std::byte* panel[R];
   for (int r = 0; r < R; ++r) panel[r] = s.panels + static_cast<size_t>(r) * s.panel_bytes;
   for (int64_t k = 0; k + 1 < s.K; k += 2) {
-    // The panels' stretch is larger than the first-level cache and passes by once for each tile.
+    if constexpr (fetch == Fetch::yes) {
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) _mm_prefetch(reinterpret_cast<const char*>(panel[r] + 32 * k + 512), _MM_HINT_T0);
+      for (int r = 0; r < R; ++r) _mm_prefetch(reinterpret_cast<const char*>(panel[r] + 32 * k + 512), _MM_HINT_T0);
+    }
     __m512i w[R];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) w[r] = _mm512_loadu_si512(panel[r] + 32 * k);
@@ -78,12 +83,14 @@ void tile(const Stretch& s, float* acc_memory, bool first) {
 }
 
 using Tile = void (*)(const Stretch&, float*, bool);
-template <int R>
-constexpr Tile kTiles[kTokens + 1] = {nullptr, tile<R, 1>, tile<R, 2>, tile<R, 3>, tile<R, 4>, tile<R, 5>, tile<R, 6>};
+template <Fetch f, int R>
+constexpr Tile kTiles[kTokens + 1] = {nullptr,       tile<f, R, 1>, tile<f, R, 2>, tile<f, R, 3>,
+                                      tile<f, R, 4>, tile<f, R, 5>, tile<f, R, 6>};
 
 /// T tokens in tiles of nearly equal size.
+template <Fetch fetch>
 void multiply_tokens(Stretch s, int panels, int64_t T, float* acc, bool first) {
-  const Tile* tiles = panels == kPanels ? kTiles<kPanels> : kTiles<1>;
+  const Tile* tiles = panels == kPanels ? kTiles<fetch, kPanels> : kTiles<fetch, 1>;
   const int64_t count = (T + kTokens - 1) / kTokens;
   const uint16_t* acts = s.acts;
   for (int64_t i = 0, t = 0; i < count; ++i) {
@@ -115,7 +122,7 @@ void multiply_few(const MatmulArgs& a) {
   alignas(64) float acc[16 * kTokens * kPanels];
   for_groups(a.panel_end - a.panel_begin, [&](int64_t i, int count) {
     const int64_t p = a.panel_begin + i;
-    multiply_tokens(stretch_of(a, 0, p, 0, a.K), count, a.T, acc, true);
+    multiply_tokens<Fetch::no>(stretch_of(a, 0, p, 0, a.K), count, a.T, acc, true);
     for (int64_t t = 0; t < a.T; ++t)
       for (int r = 0; r < count; ++r)
         Vec::write_output(a, t, (p + r) * kPanelRows, _mm512_load_ps(acc + 16 * (t * count + r)));
@@ -128,7 +135,7 @@ void multiply_block(const MatmulArgs& a, int64_t t0, int64_t T, int64_t p, int64
   for (int64_t k = 0; k < a.K; k += kDepth) {
     const int64_t depth = a.K - k < kDepth ? a.K - k : kDepth;
     for_groups(panels, [&](int64_t i, int count) {
-      multiply_tokens(stretch_of(a, t0, p + i, k, depth), count, T, acc + i * T * 16, k == 0);
+      multiply_tokens<Fetch::yes>(stretch_of(a, t0, p + i, k, depth), count, T, acc + i * T * 16, k == 0);
     });
   }
   for_groups(panels, [&](int64_t i, int count) {
