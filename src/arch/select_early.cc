@@ -43,7 +43,8 @@ class Rewrite {
     for (size_t i = select; i < p_.steps.size(); ++i) replace(p_.steps[i], old.out, old.in[0]);
     for (Slot& slot : p_.slots)
       if (slot.base == old.out) slot.base = old.in[0];
-    if (p_.hidden == old.out) p_.hidden = old.in[0];
+    for (SlotId* end : {&p_.logits, &p_.hidden})
+      if (*end == old.out) *end = old.in[0];
     insert_selections(select);
     for (size_t i = 0; i < narrow_.size(); ++i)
       if (is_narrow(static_cast<SlotId>(i))) p_.slots[i].rows = Rows::outputs;

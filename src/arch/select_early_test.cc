@@ -50,15 +50,21 @@ std::string shape(const ProgramStorage& p, size_t first) {
   return out;
 }
 
+/// The shape once output rows are selected early; what comes of it is a valid program.
+std::string narrowed(ProgramStorage& p, size_t first) {
+  select_early(p);
+  const Status status = validate(p.view());
+  EXPECT_TRUE(status.ok()) << status.text();
+  return shape(p, first);
+}
+
 TEST(SelectEarly, NarrowsTheLastLayerBehindItsAttention) {
   ProgramStorage p = decoder();
   const size_t layer = 12, last = 1 + layer;
   EXPECT_EQ(shape(p, last),
             "rms_norm:T linear:T linear:T linear:T attention:T linear:T add:T rms_norm:T linear:T silu_mul:T linear:T "
             "add:T select:R linear:R ");
-  select_early(p);
-  EXPECT_TRUE(validate(p.view()).ok()) << validate(p.view()).text();
-  EXPECT_EQ(shape(p, last),
+  EXPECT_EQ(narrowed(p, last),
             "rms_norm:T linear:T linear:T linear:T attention:T select:R select:R linear:R add:R rms_norm:R linear:R "
             "silu_mul:R linear:R add:R linear:R ");
 }
@@ -86,9 +92,7 @@ TEST(SelectEarly, ReachesTheEmbeddingWhereNothingMixesTokens) {
   b.begin_layer(0);
   x = b.add(x, feed_forward(b, x));
   ProgramStorage p = finish(b, x);
-  select_early(p);
-  EXPECT_TRUE(validate(p.view()).ok()) << validate(p.view()).text();
-  EXPECT_EQ(shape(p, 0), "embed:T select:R linear:R silu_mul:R linear:R add:R linear:R ");
+  EXPECT_EQ(narrowed(p, 0), "embed:T select:R linear:R silu_mul:R linear:R add:R linear:R ");
 }
 
 TEST(SelectEarly, LeavesAProgramThatMixesTokensLast) {
@@ -97,17 +101,13 @@ TEST(SelectEarly, LeavesAProgramThatMixesTokensLast) {
   b.begin_layer(0);
   ProgramStorage p = finish(b, b.attention(x, x, x));
   const std::string before = shape(p, 0);
-  select_early(p);
-  EXPECT_EQ(shape(p, 0), before);
+  EXPECT_EQ(narrowed(p, 0), before);
 }
 
 TEST(SelectEarly, IsDoneOnce) {
   ProgramStorage p = decoder();
-  select_early(p);
-  const std::string once = shape(p, 0);
-  select_early(p);
-  EXPECT_EQ(shape(p, 0), once);
-  EXPECT_TRUE(validate(p.view()).ok());
+  const std::string once = narrowed(p, 0);
+  EXPECT_EQ(narrowed(p, 0), once);
 }
 
 }  // namespace

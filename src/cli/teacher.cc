@@ -31,7 +31,8 @@ void add_teacher(Arguments arguments, TeacherWords& words) {
   constexpr char kGroup[] = "Distillation";
   arguments
       .option("--teacher", words.models,
-              "a larger model of the same vocabulary, whose distributions are learned too (given again: the mean of "
+              "a model of the same vocabulary, mostly a larger one, whose distributions are learned too (given again: "
+              "the mean of "
               "theirs)")
       .repeated()
       .group(kGroup);
@@ -76,7 +77,7 @@ Status Teacher::count(const Parallel& parallel, int64_t batch_tokens, TrainingPl
 
 Status Teacher::load(const Parallel& parallel, train::Compute compute, Ledger& ledger) {
   parallel_ = parallel;
-  ledger_ = &ledger;
+  scratch_.emplace(train::EnsembleScratch{ledger});
   for (const auto& model : models_) {
     const ProgramStorage& program = model->spec.program;
     KL_ASSIGN(model->parameters, train::Parameters::load(model->checkpoint, program, held(parallel), ledger));
@@ -94,7 +95,7 @@ Result<train::TeacherLogits> Teacher::lesson(const train::Batch& batch) {
   }
   return train::ensemble(std::move(lessons),
                          {.V = models_.front()->spec.hyper.V, .temperature = words_.temperature, .parallel = parallel_},
-                         *ledger_);
+                         *scratch_);
 }
 
 train::Passes Teacher::passes(train::Graph& student) {

@@ -58,7 +58,7 @@ class Teacher {
   TeacherWords words_;
   std::vector<std::unique_ptr<Model>> models_;
   Parallel parallel_ = Parallel::serial();
-  Ledger* ledger_ = nullptr;
+  std::optional<train::EnsembleScratch> scratch_;
 };
 
 }  // namespace kinglet::cli

@@ -18,6 +18,13 @@ Result<const KernelTable*> choose_kernels(std::string wanted) {
   return error(Code::invalid_argument, "no kernels named '{}' on this processor (there are {})", wanted, have);
 }
 
+/// The model's spec with the program that inference walks.
+Result<ModelSpec> read_spec(const Checkpoint& checkpoint) {
+  KL_ASSIGN(ModelSpec spec, read_model_spec(checkpoint));
+  select_early(spec.program);
+  return spec;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Model>> Model::load(const std::string& path, const ModelOptions& options, Ledger& ledger) {
@@ -25,8 +32,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::string& path, const ModelO
   std::unique_ptr<Model> model(new Model(std::move(checkpoint)));
   model->ledger_ = &ledger;
   KL_ASSIGN(model->kernels_, choose_kernels(options.kernels));
-  KL_ASSIGN(model->spec_, read_model_spec(model->checkpoint_));
-  select_early(model->spec_.program);
+  KL_ASSIGN(model->spec_, read_spec(model->checkpoint_));
   KL_TRY(model->add_adapters(options));
   KL_TRY(model->add_choices(options));
   const ProgramStorage& widest = model->choices_ ? model->choices_->program : model->spec_.program;
@@ -48,8 +54,7 @@ Status Model::add_adapters(const ModelOptions& options) {
 
 Status Model::add_choices(const ModelOptions& options) {
   if (options.choices.empty()) return ok_status();
-  KL_ASSIGN(ModelSpec bare, read_model_spec(checkpoint_));
-  select_early(bare.program);
+  KL_ASSIGN(ModelSpec bare, read_spec(checkpoint_));
   for (const AdapterChoice& choice : options.choices) {
     KL_ASSIGN(Adapter adapter, read_adapter(choice.path, bare, checkpoint_, choice.weight));
     choice_adapters_.push_back(std::make_unique<Adapter>(std::move(adapter)));

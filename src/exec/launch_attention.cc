@@ -86,9 +86,8 @@ struct AttentionRun {
   bool is_read(const BatchSequence& s, int64_t tile) const {
     if (!selected) return true;
     const int64_t first = s.first_row + tile * tile_queries;
-    const auto& outputs = w.batch.outputs;
-    const auto next = std::ranges::lower_bound(outputs, first);
-    return next != outputs.end() && *next < std::min<int64_t>(first + tile_queries, s.first_row + s.tokens);
+    const int64_t end = std::min<int64_t>(first + tile_queries, s.first_row + s.tokens);
+    return w.outputs_before(first) < w.outputs_before(end);
   }
 
   // All splits of one tile in turn.

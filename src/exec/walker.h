@@ -58,7 +58,7 @@ struct Walker {
     int64_t row = 0;
     for (const BatchSequence& s : batch.sequences) {
       const int64_t first = row;
-      row = which == Rows::tokens ? first + s.tokens : outputs_before(s.first_row + s.tokens, first);
+      row = which == Rows::tokens ? first + s.tokens : outputs_before(s.first_row + s.tokens);
       if (s.adapter != launch.owner || row == first) continue;
       if (first != end && end > begin) f(begin, end - begin);
       if (first != end) begin = first;
@@ -66,10 +66,9 @@ struct Walker {
     }
     if (end > begin) f(begin, end - begin);
   }
-  /// How many outputs lie before a row of the batch; `from` of them do for sure.
-  int64_t outputs_before(int64_t batch_row, int64_t from) const {
-    while (from < rows(Rows::outputs) && batch.outputs[static_cast<size_t>(from)] < batch_row) ++from;
-    return from;
+  /// How many outputs lie before a row of the batch.
+  int64_t outputs_before(int64_t batch_row) const {
+    return std::ranges::lower_bound(batch.outputs, batch_row) - batch.outputs.begin();
   }
 
   /// f(row) over [0, n) rows in parallel, or here where there is too little to do.

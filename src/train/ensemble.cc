@@ -5,6 +5,7 @@
 
 #include "host/error.h"
 #include "train/kernels.h"
+#include "train/reserve.h"
 #include "train/tape.h"
 
 namespace kinglet::train {
@@ -12,20 +13,16 @@ namespace {
 
 class Ensemble {
  public:
-  Ensemble(std::vector<TeacherLogits> teachers, const EnsembleOptions& options, Ledger& ledger)
+  Ensemble(std::vector<TeacherLogits> teachers, const EnsembleOptions& options, EnsembleScratch& scratch)
       : teachers_(std::move(teachers)),
         options_(options),
         kernels_(*find_kernels("")),
         gradients_(gradient_kernels(kernels_)),
-        ledger_(ledger) {}
+        scratch_(scratch) {}
 
   Status logits(int64_t first, int64_t rows, float* out) {
-    const auto bytes = static_cast<uint64_t>(rows * options_.V) * sizeof(float);
-    if (one_.size() < bytes) {
-      one_ = Block();
-      KL_ASSIGN(one_, Block::allocate(bytes, MemoryUse::activations, ledger_));
-    }
-    auto* one = reinterpret_cast<float*>(one_.data());
+    KL_TRY(reserve(scratch_.block, static_cast<uint64_t>(rows * options_.V) * sizeof(float), scratch_.ledger));
+    auto* one = reinterpret_cast<float*>(scratch_.block.data());
     for (size_t t = 0; t < teachers_.size(); ++t) {
       float* own = t == 0 ? out : one;
       KL_TRY(teachers_[t](first, rows, own));
@@ -58,15 +55,14 @@ class Ensemble {
   EnsembleOptions options_;
   const KernelTable& kernels_;
   const GradientKernels& gradients_;
-  Ledger& ledger_;
-  Block one_;  ///< (rows, V) of one teacher
+  EnsembleScratch& scratch_;
 };
 
 }  // namespace
 
-TeacherLogits ensemble(std::vector<TeacherLogits> teachers, const EnsembleOptions& options, Ledger& ledger) {
+TeacherLogits ensemble(std::vector<TeacherLogits> teachers, const EnsembleOptions& options, EnsembleScratch& scratch) {
   if (teachers.size() == 1) return std::move(teachers.front());
-  const auto shared = std::make_shared<Ensemble>(std::move(teachers), options, ledger);
+  const auto shared = std::make_shared<Ensemble>(std::move(teachers), options, scratch);
   return [shared](int64_t first, int64_t rows, float* out) { return shared->logits(first, rows, out); };
 }
 

@@ -36,12 +36,13 @@ TEST(Ensemble, PredictsTheMeanOfItsTeachers) {
   constexpr int64_t kRows = 9, kFirst = 2;
   ThreadPool pool(2);
   Ledger ledger;
+  EnsembleScratch scratch{ledger};
   for (const double temperature : {1.0, 2.5}) {
     for (const uint32_t teachers : {2u, 3u}) {
       std::vector<TeacherLogits> all;
       for (uint32_t t = 0; t < teachers; ++t) all.push_back(teacher(logits_of(t, kRows)));
       const auto lesson =
-          ensemble(std::move(all), {.V = kTokens, .temperature = temperature, .parallel = pool.parallel()}, ledger);
+          ensemble(std::move(all), {.V = kTokens, .temperature = temperature, .parallel = pool.parallel()}, scratch);
       std::vector<float> out(static_cast<size_t>((kRows - kFirst) * kTokens));
       ASSERT_TRUE(lesson(kFirst, kRows - kFirst, out.data()).ok());
       for (int64_t row = 0; row < kRows - kFirst; ++row) {
@@ -60,10 +61,11 @@ TEST(Ensemble, PredictsTheMeanOfItsTeachers) {
 TEST(Ensemble, OfOneIsThatOne) {
   const std::vector<float> logits = logits_of(5, 3);
   Ledger ledger;
+  EnsembleScratch scratch{ledger};
   std::vector<TeacherLogits> one;
   one.push_back(teacher(logits));
   std::vector<float> out(logits.size());
-  ASSERT_TRUE(ensemble(std::move(one), {.V = kTokens}, ledger)(0, 3, out.data()).ok());
+  ASSERT_TRUE(ensemble(std::move(one), {.V = kTokens}, scratch)(0, 3, out.data()).ok());
   EXPECT_EQ(out, logits);
 }
 
@@ -72,32 +74,35 @@ TEST(Ensemble, StaysFiniteWhereNobodyThinksATokenPossible) {
   std::vector<float> certain(kTokens, -200.0f);
   certain[3] = 200.0f;
   Ledger ledger;
+  EnsembleScratch scratch{ledger};
   std::vector<TeacherLogits> all;
   all.push_back(teacher(certain));
   all.push_back(teacher(certain));
   std::vector<float> out(kTokens);
-  ASSERT_TRUE(ensemble(std::move(all), {.V = kTokens}, ledger)(0, 1, out.data()).ok());
+  ASSERT_TRUE(ensemble(std::move(all), {.V = kTokens}, scratch)(0, 1, out.data()).ok());
   for (const float z : out) EXPECT_TRUE(std::isfinite(z));
   EXPECT_NEAR(softmax(out.data(), 1)[3], 1, 1e-6);
 }
 
 TEST(Ensemble, PassesOnWhatATeacherSaysIsWrong) {
   Ledger ledger;
+  EnsembleScratch scratch{ledger};
   std::vector<TeacherLogits> all;
   all.push_back(teacher(logits_of(1, 2)));
   all.push_back([](int64_t, int64_t, float*) { return Status(Code::out_of_range, "not taught"); });
   std::vector<float> out(2 * kTokens);
-  const Status status = ensemble(std::move(all), {.V = kTokens}, ledger)(0, 2, out.data());
+  const Status status = ensemble(std::move(all), {.V = kTokens}, scratch)(0, 2, out.data());
   EXPECT_EQ(status.code(), Code::out_of_range);
 }
 
 TEST(Ensemble, IsRefusedWhereItsRowsDoNotFitTheLedger) {
   Ledger ledger(64);
+  EnsembleScratch scratch{ledger};
   std::vector<TeacherLogits> all;
   all.push_back(teacher(logits_of(1, 2)));
   all.push_back(teacher(logits_of(2, 2)));
   std::vector<float> out(2 * kTokens);
-  EXPECT_EQ(ensemble(std::move(all), {.V = kTokens}, ledger)(0, 2, out.data()).code(), Code::resource_exhausted);
+  EXPECT_EQ(ensemble(std::move(all), {.V = kTokens}, scratch)(0, 2, out.data()).code(), Code::resource_exhausted);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "host/error.h"
+#include "train/reserve.h"
 #include "train/walk.h"
 
 namespace kinglet::train {
@@ -55,11 +56,7 @@ struct Graph::Impl {
   Ledger* ledger = nullptr;
 
   Status reserve(Block& block, int64_t floats) {
-    const auto bytes = static_cast<uint64_t>(floats) * sizeof(float);
-    if (block.size() >= bytes) return ok_status();
-    block = Block();  // first give back, then take
-    KL_ASSIGN(block, Block::allocate(bytes, MemoryUse::activations, *ledger));
-    return ok_status();
+    return train::reserve(block, static_cast<uint64_t>(floats) * sizeof(float), *ledger);
   }
 
   /// A batch ready to be walked.

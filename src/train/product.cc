@@ -6,6 +6,7 @@
 
 #include "kernels/kernels.h"
 #include "train/decode_panels.h"
+#include "train/reserve.h"
 
 namespace kinglet::train {
 namespace {
@@ -142,11 +143,7 @@ void Products::row_squares(const Parameter& w, std::span<double> out) const {
 }
 
 Status Products::reserve(int64_t rows, int64_t K) {
-  const uint64_t bytes = static_cast<uint64_t>(rows) * table_->act_row_bytes(K);
-  if (act_rows_.size() >= bytes) return ok_status();
-  act_rows_ = Block();  // first give back, then take
-  KL_ASSIGN(act_rows_, Block::allocate(bytes, MemoryUse::activations, *ledger_));
-  return ok_status();
+  return train::reserve(act_rows_, static_cast<uint64_t>(rows) * table_->act_row_bytes(K), *ledger_);
 }
 
 void Products::convert_rows(Matrix x, ActKind kind) {
