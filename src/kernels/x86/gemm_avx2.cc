@@ -62,14 +62,16 @@ KL_INLINE void add_words(const uint8_t* slice, const ActBlock* const x[TT], __m2
   });
 }
 
-/// One panel (two vectors of rows) x TT tokens: n slices. With 16 registers the sums of the products in flight fill
-/// them; the float accumulators stay in memory, once a slice. The float operations on one accumulator are in the order of
+/// One panel (two vectors of rows) x TT tokens: n slices. The sums of the products in flight fill the 16 registers; which of the
+/// float accumulators go to memory is the compiler's choice. The float operations on one accumulator are in the order of
 /// the direct kernels in matmul_quantized.h, so that both give the same bits.
 template <int halves, bool mins, Sums kind, int TT>
-void tile(const uint8_t* slice, int n, const std::byte* acts, size_t act_stride, float* acc, bool first) {
+void tile(const uint8_t* slice, int n, const std::byte* acts, size_t act_stride, float* out, bool first) {
   constexpr int kQuads = 8 / halves, kScales = kind.words ? 1024 : 512;
-  if (first)
-    for (int i = 0; i < 2 * TT; ++i) _mm256_store_ps(acc + 8 * i, _mm256_setzero_ps());
+  __m256 acc[2][TT];
+  unrolled<2 * TT>([&]<int i>() __attribute__((always_inline)) {
+    acc[i % 2][i / 2] = first ? Vec::zero() : _mm256_load_ps(out + 8 * i);
+  });
   for (int s = 0; s < n; ++s, slice += slice_bytes(kind.words ? 2 : 1, halves, mins), acts += sizeof(ActBlock)) {
     const ActBlock* x[TT];
     // The next tile's activations are fetched: each token's stretch is too short for the processor's own prefetcher.
@@ -91,17 +93,17 @@ void tile(const uint8_t* slice, int n, const std::byte* acts, size_t act_stride,
     });
     unrolled<2 * TT>([&]<int i>() __attribute__((always_inline)) {
       constexpr int v = i % 2, t = i / 2;
-      float* to = acc + 16 * t + 8 * v;
-      __m256 y = Vec::fmadd(sum[v][t], Vec::set(x[t]->scale), _mm256_load_ps(to));
+      __m256 y = Vec::fmadd(sum[v][t], Vec::set(x[t]->scale), acc[v][t]);
       if constexpr (mins) {
         unrolled<halves>([&]<int half>() __attribute__((always_inline)) {
           const float sum16 = halves == 1 ? x[t]->scaled_sum : scaled_sum16(*x[t], half);
           y = Vec::fnmadd(_mm256_load_ps(scales + 16 * (halves + half) + 8 * v), Vec::set(sum16), y);
         });
       }
-      _mm256_store_ps(to, y);
+      acc[v][t] = y;
     });
   }
+  unrolled<2 * TT>([&]<int i>() __attribute__((always_inline)) { _mm256_store_ps(out + 8 * i, acc[i % 2][i / 2]); });
 }
 
 constexpr int kWidest = 4;
