@@ -79,6 +79,16 @@ struct DecodeTraits {
 
 struct NoHeader {};
 
+/// A half of every row, by parts.
+struct RowHalves {
+  Vec::F of[Vec::kParts];
+};
+KL_INLINE RowHalves row_halves(const uint8_t* p) {
+  RowHalves h;
+  for (int part = 0; part < Vec::kParts; ++part) h.of[part] = load_halves(p, part);
+  return h;
+}
+
 template <DType type>
 struct Decode;
 
@@ -86,7 +96,7 @@ struct Decode;
 template <DType type, int group, int offset_bits, bool mins>
 struct DecodeNibbles : DecodeTraits<type, 1, group, offset_bits, 1, mins> {
   using Block = typename BlockOf<type>::type;
-  static KL_INLINE NoHeader header(const uint8_t*, int) { return {}; }
+  static KL_INLINE NoHeader header(const uint8_t*) { return {}; }
   template <int>
   static KL_INLINE void slice(const uint8_t* b, int part, NoHeader, Vec::I w[8], SliceScales& s) {
     block_nibbles(b + KL_AT(Block, qs), part, w);
@@ -106,7 +116,7 @@ struct Decode<DType::q5_1> : DecodeNibbles<DType::q5_1, 4, 0, true> {};
 
 template <>
 struct Decode<DType::q8_0> : DecodeTraits<DType::q8_0, 1, 1, Vec::kByteOffsetBits, 1, false> {
-  static KL_INLINE NoHeader header(const uint8_t*, int) { return {}; }
+  static KL_INLINE NoHeader header(const uint8_t*) { return {}; }
   template <int>
   static KL_INLINE void slice(const uint8_t* b, int part, NoHeader, Vec::I w[8], SliceScales& s) {
 #pragma GCC unroll 8
@@ -117,7 +127,7 @@ struct Decode<DType::q8_0> : DecodeTraits<DType::q8_0, 1, 1, Vec::kByteOffsetBit
 
 template <>
 struct Decode<DType::iq4_nl> : DecodeTraits<DType::iq4_nl, 1, 1, Vec::kByteOffsetBits, 1, false> {
-  static KL_INLINE NoHeader header(const uint8_t*, int) { return {}; }
+  static KL_INLINE NoHeader header(const uint8_t*) { return {}; }
   template <int>
   static KL_INLINE void slice(const uint8_t* b, int part, NoHeader, Vec::I w[8], SliceScales& s) {
     block_nibbles(b + KL_AT(BlockIq4Nl, qs), part, w);
@@ -128,118 +138,133 @@ struct Decode<DType::iq4_nl> : DecodeTraits<DType::iq4_nl, 1, 1, Vec::kByteOffse
 
 template <>
 struct Decode<DType::iq4_xs> : DecodeTraits<DType::iq4_xs, 8, 1, Vec::kByteOffsetBits, 1, false> {
-  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b, part); }
+  static KL_INLINE RowHalves header(const uint8_t* b) { return row_halves(b); }
   template <int s>
-  static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
+  static KL_INLINE void slice(const uint8_t* b, int part, const RowHalves& d, Vec::I w[8], SliceScales& out) {
     block_nibbles(b + KL_AT(BlockIq4Xs, qs) + 256 * s, part, w);
     look_up_iq4(w);
     const Vec::I low = load_bytes(b + KL_AT(BlockIq4Xs, scales_l), s / 2, part);
     const Vec::I high = Vec::words(b + KL_AT(BlockIq4Xs, scales_h) + kHalfPart * part);
     const Vec::I scale = Vec::or_masked(Vec::and_(Vec::right32<4 * (s % 2)>(low), Vec::set32(15)),
                                         Vec::left32<4>(Vec::right32<2 * s>(high)), Vec::set32(0x30));
-    out.scale[0] = Vec::mul(d, Vec::to_float(Vec::sub32(scale, Vec::set32(32))));
+    out.scale[0] = Vec::mul(d.of[part], Vec::to_float(Vec::sub32(scale, Vec::set32(32))));
   }
 };
 
 struct ScaleAndMin {
-  Vec::F d, dmin;
+  RowHalves d, dmin;
 };
 template <typename Block>
-KL_INLINE ScaleAndMin header_with_min(const uint8_t* b, int part) {
-  return {load_halves(b + KL_AT(Block, d), part), load_halves(b + KL_AT(Block, dmin), part)};
+KL_INLINE ScaleAndMin header_with_min(const uint8_t* b) {
+  return {row_halves(b + KL_AT(Block, d)), row_halves(b + KL_AT(Block, dmin))};
 }
 
-/// Scales and minimums of the sub-blocks of Q4_K and Q5_K (see scale_min_k4).
+/// Scales and minimums of the sub-blocks of Q4_K and Q5_K (see scale_min_k4), bytes of the rows.
+template <typename V>
+struct BytesK4 {
+  Vec::I scales[2], mins[2];  ///< of sub-blocks 0 to 3, or as many of those as a vector holds, and of those from 4
+};
+template <typename V>
+KL_INLINE BytesK4<V> read_k4(const uint8_t* bytes) {
+  const Vec::I first = V::load(bytes), second = V::load(bytes + 64), last = V::load(bytes + 128), top = V::set8(0x30);
+  BytesK4<V> k;
+  k.scales[0] = V::and_(first, V::set8(63));
+  k.mins[0] = V::and_(second, V::set8(63));
+  k.scales[1] = V::or_masked(low_nibbles(last), V::template right16<2>(first), top);
+  k.mins[1] = V::or_masked(high_nibbles(last), V::template right16<2>(second), top);
+  return k;
+}
+
+/// All of a super-block. They are worked out at once: going back to the packed ones for each slice takes more instructions and spoils
+/// what the processor's prefetcher has learnt of the stream.
 template <typename V, bool whole = V::kParts == 1>
 struct ScalesK4 {
-  const uint8_t* bytes;
-  int part;
-  KL_INLINE void read(const uint8_t* scales, int its_part) { bytes = scales, part = its_part; }
-  template <int s>
-  KL_INLINE Vec::I scale() const {
-    if constexpr (s < 4) return V::and_(row<s>(), V::set32(63));
-    else return V::or_masked(V::and_(row<s + 4>(), V::set32(15)), V::template right32<2>(row<s - 4>()), V::set32(0x30));
+  alignas(64) uint8_t scales[8 * kPanelRows];
+  alignas(64) uint8_t mins[8 * kPanelRows];
+  KL_INLINE void read(const uint8_t* bytes) {
+    unrolled<64 / sizeof(Vec::I)>([&]<int i>() __attribute__((always_inline)) {
+      constexpr size_t at = i * sizeof(Vec::I);
+      const BytesK4<V> k = read_k4<V>(bytes + at);
+      for (size_t half = 0; half < 2; ++half) {
+        V::store(scales + 64 * half + at, k.scales[half]);
+        V::store(mins + 64 * half + at, k.mins[half]);
+      }
+    });
+    // To be read from there: out of registers a row's bytes take three instructions.
+    asm("" : "+m"(scales), "+m"(mins));
   }
   template <int s>
-  KL_INLINE Vec::I min() const {
-    if constexpr (s < 4) return V::and_(row<s + 4>(), V::set32(63));
-    else return V::or_masked(V::template right32<4>(row<s + 4>()), V::template right32<2>(row<s>()), V::set32(0x30));
+  KL_INLINE Vec::I scale(int part) const {
+    return load_bytes(scales, s, part);
   }
-  template <int j>
-  KL_INLINE Vec::I row() const {
-    return load_bytes(bytes, j, part);
+  template <int s>
+  KL_INLINE Vec::I min(int part) const {
+    return load_bytes(mins, s, part);
   }
 };
 
-/// Where a vector holds four of the rows, they are worked out for four slices at once, and stay in registers: going back to them for each
-/// slice spoils what the processor's prefetcher has learnt of the stream.
+/// Where a vector holds four sub-blocks' they stay in registers.
 template <typename V>
 struct ScalesK4<V, true> {
-  Vec::I scales[2], mins[2];
-  KL_INLINE void read(const uint8_t* bytes, int) {
-    const Vec::I first = V::load(bytes), second = V::load(bytes + 64), last = V::load(bytes + 128), top = V::set8(0x30);
-    scales[0] = V::and_(first, V::set8(63));
-    mins[0] = V::and_(second, V::set8(63));
-    scales[1] = V::or_masked(low_nibbles(last), V::template right16<2>(first), top);
-    mins[1] = V::or_masked(high_nibbles(last), V::template right16<2>(second), top);
+  BytesK4<V> k;
+  KL_INLINE void read(const uint8_t* bytes) { k = read_k4<V>(bytes); }
+  template <int s>
+  KL_INLINE Vec::I scale(int) const {
+    return V::template row_bytes<s % 4>(k.scales[s / 4]);
   }
   template <int s>
-  KL_INLINE Vec::I scale() const {
-    return V::template row_bytes<s % 4>(scales[s / 4]);
-  }
-  template <int s>
-  KL_INLINE Vec::I min() const {
-    return V::template row_bytes<s % 4>(mins[s / 4]);
+  KL_INLINE Vec::I min(int) const {
+    return V::template row_bytes<s % 4>(k.mins[s / 4]);
   }
 };
 
 /// What the slices of Q4_K and Q5_K share.
 struct HeaderK4 {
   ScaleAndMin whole;
-  ScalesK4<Vec> parts;
+  ScalesK4<Vec> bytes;
 };
 template <typename Block>
-KL_INLINE HeaderK4 header_k4(const uint8_t* b, int part) {
+KL_INLINE HeaderK4 header_k4(const uint8_t* b) {
   HeaderK4 h;
-  h.whole = header_with_min<Block>(b, part);
-  h.parts.read(b + KL_AT(Block, scales), part);
+  h.whole = header_with_min<Block>(b);
+  h.bytes.read(b + KL_AT(Block, scales));
   return h;
 }
 template <int s>
-KL_INLINE void scales_k4(const HeaderK4& h, SliceScales& out) {
-  out.scale[0] = Vec::mul(h.whole.d, Vec::to_float(h.parts.template scale<s>()));
-  out.min[0] = Vec::mul(h.whole.dmin, Vec::to_float(h.parts.template min<s>()));
+KL_INLINE void scales_k4(const HeaderK4& h, int part, SliceScales& out) {
+  out.scale[0] = Vec::mul(h.whole.d.of[part], Vec::to_float(h.bytes.template scale<s>(part)));
+  out.min[0] = Vec::mul(h.whole.dmin.of[part], Vec::to_float(h.bytes.template min<s>(part)));
 }
 
 template <>
 struct Decode<DType::q4_k> : DecodeTraits<DType::q4_k, 8, 8, 0, 1, true> {
-  static KL_INLINE HeaderK4 header(const uint8_t* b, int part) { return header_k4<stream::Q4K>(b, part); }
+  static KL_INLINE HeaderK4 header(const uint8_t* b) { return header_k4<stream::Q4K>(b); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, const HeaderK4& h, Vec::I w[8], SliceScales& out) {
     block_nibbles(slice_at<stream::Q4K>(b, s), part, w);
-    scales_k4<s>(h, out);
+    scales_k4<s>(h, part, out);
   }
 };
 
 template <>
 struct Decode<DType::q5_k> : DecodeTraits<DType::q5_k, 8, 4, 0, 1, true> {
   using Slice = stream::Q5K::Slice;
-  static KL_INLINE HeaderK4 header(const uint8_t* b, int part) { return header_k4<stream::Q5K>(b, part); }
+  static KL_INLINE HeaderK4 header(const uint8_t* b) { return header_k4<stream::Q5K>(b); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, const HeaderK4& h, Vec::I w[8], SliceScales& out) {
     const uint8_t* slice = slice_at<stream::Q5K>(b, s);
     block_nibbles(slice + KL_AT(Slice, qs), part, w);
     add_bits<4>(slice + KL_AT(Slice, qh), part, w);
-    scales_k4<s>(h, out);
+    scales_k4<s>(h, part, out);
   }
 };
 
 template <>
 struct Decode<DType::q6_k> : DecodeTraits<DType::q6_k, 8, 2, 5, 2, false> {
   using Slice = stream::Q6K::Slice;
-  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b + KL_AT(stream::Q6K, d), part); }
+  static KL_INLINE RowHalves header(const uint8_t* b) { return row_halves(b + KL_AT(stream::Q6K, d)); }
   template <int s>
-  static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
+  static KL_INLINE void slice(const uint8_t* b, int part, const RowHalves& d, Vec::I w[8], SliceScales& out) {
     const uint8_t* slice = slice_at<stream::Q6K>(b, s);
     const Vec::I high[2] = {load_quad(slice + KL_AT(Slice, qh), 0, part), load_quad(slice + KL_AT(Slice, qh), 1, part)};
     block_nibbles(slice + KL_AT(Slice, qs), part, w);
@@ -248,7 +273,7 @@ struct Decode<DType::q6_k> : DecodeTraits<DType::q6_k, 8, 2, 5, 2, false> {
     });
     for (int half = 0; half < 2; ++half) {
       const uint8_t* scale = slice + 16 * half + kBytePart * part;
-      out.scale[half] = Vec::mul(d, Vec::to_float(Vec::signed_bytes(scale)));
+      out.scale[half] = Vec::mul(d.of[part], Vec::to_float(Vec::signed_bytes(scale)));
     }
   }
 };
@@ -271,30 +296,30 @@ KL_INLINE Vec::I scale_bits_q3k(const uint8_t* scales, int part) {
 template <>
 struct Decode<DType::q3_k> : DecodeTraits<DType::q3_k, 8, 4, 2, 2, false> {
   using Slice = stream::Q3K::Slice;
-  static KL_INLINE Vec::F header(const uint8_t* b, int part) { return load_halves(b + KL_AT(stream::Q3K, d), part); }
+  static KL_INLINE RowHalves header(const uint8_t* b) { return row_halves(b + KL_AT(stream::Q3K, d)); }
   template <int s>
-  static KL_INLINE void slice(const uint8_t* b, int part, Vec::F d, Vec::I w[8], SliceScales& out) {
+  static KL_INLINE void slice(const uint8_t* b, int part, const RowHalves& d, Vec::I w[8], SliceScales& out) {
     const uint8_t* slice = slice_at<stream::Q3K>(b, s);
     two_bits(slice + KL_AT(Slice, qs), part, w);
     add_bits<2>(slice + KL_AT(Slice, qh), part, w);
     const uint8_t* scales = b + KL_AT(stream::Q3K, scales);
     const Vec::I bias = Vec::set32(32);
-    out.scale[0] = Vec::mul(d, Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s>(scales, part), bias)));
-    out.scale[1] = Vec::mul(d, Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s + 1>(scales, part), bias)));
+    out.scale[0] = Vec::mul(d.of[part], Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s>(scales, part), bias)));
+    out.scale[1] = Vec::mul(d.of[part], Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s + 1>(scales, part), bias)));
   }
 };
 
 template <>
 struct Decode<DType::q2_k> : DecodeTraits<DType::q2_k, 8, 4, 0, 2, true> {
-  static KL_INLINE ScaleAndMin header(const uint8_t* b, int part) { return header_with_min<stream::Q2K>(b, part); }
+  static KL_INLINE ScaleAndMin header(const uint8_t* b) { return header_with_min<stream::Q2K>(b); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
     const uint8_t* slice = slice_at<stream::Q2K>(b, s);
     two_bits(slice + KL_AT(stream::Q2K::Slice, qs), part, w);
     for (int half = 0; half < 2; ++half) {
       const Vec::I both = load_bytes(slice, half, part);
-      out.scale[half] = Vec::mul(h.d, Vec::to_float(Vec::and_(both, Vec::set32(15))));
-      out.min[half] = Vec::mul(h.dmin, Vec::to_float(Vec::right32<4>(both)));
+      out.scale[half] = Vec::mul(h.d.of[part], Vec::to_float(Vec::and_(both, Vec::set32(15))));
+      out.min[half] = Vec::mul(h.dmin.of[part], Vec::to_float(Vec::right32<4>(both)));
     }
   }
 };

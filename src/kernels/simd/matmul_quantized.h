@@ -51,14 +51,13 @@ void multiply_direct(const MatmulArgs& a, int64_t p, int64_t t0) {
     for (int part = 0; part < Vec::kParts; ++part) acc[part][t] = Vec::zero();
   }
   for (int64_t k = 0; k < a.K; k += kActBlock * D::kSlices, block += D::kBytes) {
-    decltype(D::header(block, 0)) header[Vec::kParts];
-    for (int part = 0; part < Vec::kParts; ++part) header[part] = D::header(block, part);
+    const auto header = D::header(block);
     unrolled<D::kSlices>([&]<int s>() __attribute__((always_inline)) {
 #pragma GCC unroll 2
       for (int part = 0; part < Vec::kParts; ++part) {
         Vec::I w[8];
         SliceScales scales;
-        D::template slice<s>(block, part, header[part], w, scales);
+        D::template slice<s>(block, part, header, w, scales);
         multiply_slice<D, TT>(w, scales, x, acc[part]);
       }
       for (int t = 0; t < TT; ++t) ++x[t];
@@ -110,8 +109,8 @@ KL_OPAQUE void unpack_slices(const uint8_t* panel, int64_t first, int n, uint8_t
   constexpr bool kShift = Vec::kTilesTakeBytes && D::kOffsetBits != 0 && D::kOffsetBits != 7;  // all offsets become 128
   const uint8_t* block = panel + static_cast<size_t>(first / D::kSlices) * D::kBytes;
   for (int done = 0; done < n; done += D::kSlices, block += D::kBytes, out += D::kSlices * kSliceBytes<D>) {
+    const auto header = D::header(block);
     for (int part = 0; part < Vec::kParts; ++part) {
-      const auto header = D::header(block, part);
       unrolled<D::kSlices>([&]<int s>() __attribute__((always_inline)) {
         Vec::I w[8];
         SliceScales scales;

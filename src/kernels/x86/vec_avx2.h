@@ -132,6 +132,9 @@ struct Vec {
   /// * 2 * 4 and 63 * 127 * 2 * 2 all do). group 1: signed bytes; their sign moves to the activation, 128 * 127 * 2 fits.
   template <int group, int count>
   static KL_INLINE I dot(I sum, const I* w, const int8_t* q) {
+    // Activations are read anew for each part: kept for the other they would not fit the registers, and their stores and loads make the
+    // processor look ahead less far into a stream of weights.
+    asm volatile("" : "+r"(q));
     unrolled<count / group>([&]<int g>() __attribute__((always_inline)) {
       I part;
       unrolled<group>([&]<int j>() __attribute__((always_inline)) {

@@ -35,10 +35,9 @@ void decode_panel(const std::byte* panel, int64_t K, float* out, int64_t out_row
   const auto* block = reinterpret_cast<const uint8_t*>(panel);
   alignas(64) float tile[kSliceValues * kPanelRows];
   for (int64_t k = 0; k < K; k += kSliceValues * D::kSlices, block += D::kBytes) {
-    decltype(D::header(block, 0)) header[Vec::kParts];
-    for (int part = 0; part < Vec::kParts; ++part) header[part] = D::header(block, part);
+    const auto header = D::header(block);
     unrolled<D::kSlices>([&]<int s>() __attribute__((always_inline)) {
-      for (int part = 0; part < Vec::kParts; ++part) decode_slice<D, s>(block, part, header[part], tile);
+      for (int part = 0; part < Vec::kParts; ++part) decode_slice<D, s>(block, part, header, tile);
       for (int i = 0; i < kSliceValues; i += kTransposed)
         for (int r = 0; r < kPanelRows; r += kTransposed)
           transpose(tile + kPanelRows * i + r, kPanelRows, out + r * out_row + k + s * kSliceValues + i, out_row);
