@@ -26,6 +26,7 @@ struct Vec {
   static constexpr int kDirectGroup = 2;                   ///< tokens that share one decoding in registers
   static constexpr int kTilePanels = 1, kFloatPanels = 1;  ///< panels of a tile
   static constexpr bool kTilesTakeBytes = false;  ///< unpacked weights with an offset all have that of eight bits
+  static constexpr bool kMultiplyWidens = false;
   static KL_INLINE void multiply_tiles(const simd::SliceKind& kind, const simd::TileArgs& args) {
 #if defined(__ARM_FEATURE_MATMUL_INT8)
     simd::multiply_tiles_i8mm(kind, args);

@@ -15,6 +15,11 @@ namespace {
 struct SliceScales {
   Vec::F scale[2];
   Vec::F min[2];
+  Vec::I integer[2];  ///< scale = integer * the super-block's, for types with kIntegerScales
+  KL_INLINE void set(int half, Vec::F super, Vec::I scales) {
+    integer[half] = scales;
+    scale[half] = Vec::mul(super, Vec::to_float(scales));
+  }
 };
 
 /// Where in a packed block a member lies. A quad of all rows takes 64 bytes, halves 32, bytes 16; a part its share.
@@ -68,13 +73,15 @@ KL_INLINE void look_up_iq4(Vec::I w[8]) {
 
 // Each decoder: kSlices slices in a block of kBytes. kGroup as in Vec::dot. Values are u - (1 << kOffsetBits) (0: u itself);
 // kHalves scales in a slice; kMins: with minimums. header() reads what all slices of a block share.
+// kIntegerScales: scales are multiples of the block's, which is super_scale(header, part), and all their products with a slice's sums are
+// exact in a float.
 
-template <DType type, int slices, int group, int offset_bits, int halves, bool mins>
+template <DType type, int slices, int group, int offset_bits, int halves, bool mins, bool integer_scales = false>
 struct DecodeTraits {
   using Block = typename BlockOf<type>::type;
   static constexpr size_t kBytes = 16 * sizeof(Block);
   static constexpr int kSlices = slices, kGroup = group, kOffsetBits = offset_bits, kHalves = halves;
-  static constexpr bool kMins = mins;
+  static constexpr bool kMins = mins, kIntegerScales = integer_scales;
 };
 
 struct NoHeader {};
@@ -88,6 +95,8 @@ KL_INLINE RowHalves row_halves(const uint8_t* p) {
   for (int part = 0; part < Vec::kParts; ++part) h.of[part] = load_halves(p, part);
   return h;
 }
+
+KL_INLINE Vec::F super_scale(const RowHalves& d, int part) { return d.of[part]; }
 
 template <DType type>
 struct Decode;
@@ -154,6 +163,7 @@ struct Decode<DType::iq4_xs> : DecodeTraits<DType::iq4_xs, 8, 1, Vec::kByteOffse
 struct ScaleAndMin {
   RowHalves d, dmin;
 };
+KL_INLINE Vec::F super_scale(const ScaleAndMin& h, int part) { return h.d.of[part]; }
 template <typename Block>
 KL_INLINE ScaleAndMin header_with_min(const uint8_t* b) {
   return {row_halves(b + KL_AT(Block, d)), row_halves(b + KL_AT(Block, dmin))};
@@ -223,6 +233,7 @@ struct HeaderK4 {
   ScaleAndMin whole;
   ScalesK4<Vec> bytes;
 };
+KL_INLINE Vec::F super_scale(const HeaderK4& h, int part) { return super_scale(h.whole, part); }
 template <typename Block>
 KL_INLINE HeaderK4 header_k4(const uint8_t* b) {
   HeaderK4 h;
@@ -232,12 +243,12 @@ KL_INLINE HeaderK4 header_k4(const uint8_t* b) {
 }
 template <int s>
 KL_INLINE void scales_k4(const HeaderK4& h, int part, SliceScales& out) {
-  out.scale[0] = Vec::mul(h.whole.d.of[part], Vec::to_float(h.bytes.template scale<s>(part)));
+  out.set(0, super_scale(h, part), h.bytes.template scale<s>(part));
   out.min[0] = Vec::mul(h.whole.dmin.of[part], Vec::to_float(h.bytes.template min<s>(part)));
 }
 
 template <>
-struct Decode<DType::q4_k> : DecodeTraits<DType::q4_k, 8, 8, 0, 1, true> {
+struct Decode<DType::q4_k> : DecodeTraits<DType::q4_k, 8, 8, 0, 1, true, true> {
   static KL_INLINE HeaderK4 header(const uint8_t* b) { return header_k4<stream::Q4K>(b); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, const HeaderK4& h, Vec::I w[8], SliceScales& out) {
@@ -247,7 +258,7 @@ struct Decode<DType::q4_k> : DecodeTraits<DType::q4_k, 8, 8, 0, 1, true> {
 };
 
 template <>
-struct Decode<DType::q5_k> : DecodeTraits<DType::q5_k, 8, 4, 0, 1, true> {
+struct Decode<DType::q5_k> : DecodeTraits<DType::q5_k, 8, 4, 0, 1, true, true> {
   using Slice = stream::Q5K::Slice;
   static KL_INLINE HeaderK4 header(const uint8_t* b) { return header_k4<stream::Q5K>(b); }
   template <int s>
@@ -260,7 +271,7 @@ struct Decode<DType::q5_k> : DecodeTraits<DType::q5_k, 8, 4, 0, 1, true> {
 };
 
 template <>
-struct Decode<DType::q6_k> : DecodeTraits<DType::q6_k, 8, 2, 5, 2, false> {
+struct Decode<DType::q6_k> : DecodeTraits<DType::q6_k, 8, 2, 5, 2, false, true> {
   using Slice = stream::Q6K::Slice;
   static KL_INLINE RowHalves header(const uint8_t* b) { return row_halves(b + KL_AT(stream::Q6K, d)); }
   template <int s>
@@ -273,7 +284,7 @@ struct Decode<DType::q6_k> : DecodeTraits<DType::q6_k, 8, 2, 5, 2, false> {
     });
     for (int half = 0; half < 2; ++half) {
       const uint8_t* scale = slice + 16 * half + kBytePart * part;
-      out.scale[half] = Vec::mul(d.of[part], Vec::to_float(Vec::signed_bytes(scale)));
+      out.set(half, super_scale(d, part), Vec::signed_bytes(scale));
     }
   }
 };
@@ -294,7 +305,7 @@ KL_INLINE Vec::I scale_bits_q3k(const uint8_t* scales, int part) {
 }
 
 template <>
-struct Decode<DType::q3_k> : DecodeTraits<DType::q3_k, 8, 4, 2, 2, false> {
+struct Decode<DType::q3_k> : DecodeTraits<DType::q3_k, 8, 4, 2, 2, false, true> {
   using Slice = stream::Q3K::Slice;
   static KL_INLINE RowHalves header(const uint8_t* b) { return row_halves(b + KL_AT(stream::Q3K, d)); }
   template <int s>
@@ -304,13 +315,13 @@ struct Decode<DType::q3_k> : DecodeTraits<DType::q3_k, 8, 4, 2, 2, false> {
     add_bits<2>(slice + KL_AT(Slice, qh), part, w);
     const uint8_t* scales = b + KL_AT(stream::Q3K, scales);
     const Vec::I bias = Vec::set32(32);
-    out.scale[0] = Vec::mul(d.of[part], Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s>(scales, part), bias)));
-    out.scale[1] = Vec::mul(d.of[part], Vec::to_float(Vec::sub32(scale_bits_q3k<2 * s + 1>(scales, part), bias)));
+    out.set(0, super_scale(d, part), Vec::sub32(scale_bits_q3k<2 * s>(scales, part), bias));
+    out.set(1, super_scale(d, part), Vec::sub32(scale_bits_q3k<2 * s + 1>(scales, part), bias));
   }
 };
 
 template <>
-struct Decode<DType::q2_k> : DecodeTraits<DType::q2_k, 8, 4, 0, 2, true> {
+struct Decode<DType::q2_k> : DecodeTraits<DType::q2_k, 8, 4, 0, 2, true, true> {
   static KL_INLINE ScaleAndMin header(const uint8_t* b) { return header_with_min<stream::Q2K>(b); }
   template <int s>
   static KL_INLINE void slice(const uint8_t* b, int part, const ScaleAndMin& h, Vec::I w[8], SliceScales& out) {
@@ -318,7 +329,7 @@ struct Decode<DType::q2_k> : DecodeTraits<DType::q2_k, 8, 4, 0, 2, true> {
     two_bits(slice + KL_AT(stream::Q2K::Slice, qs), part, w);
     for (int half = 0; half < 2; ++half) {
       const Vec::I both = load_bytes(slice, half, part);
-      out.scale[half] = Vec::mul(h.d.of[part], Vec::to_float(Vec::and_(both, Vec::set32(15))));
+      out.set(half, super_scale(h, part), Vec::and_(both, Vec::set32(15)));
       out.min[half] = Vec::mul(h.dmin.of[part], Vec::to_float(Vec::right32<4>(both)));
     }
   }

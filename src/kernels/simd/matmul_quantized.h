@@ -12,9 +12,15 @@
 namespace kinglet {
 namespace {
 
-/// acc[t] += one slice times the activations of TT tokens.
+/// Whether a block's products are summed up by integer scales and multiplied by the block's at its end. It takes another accumulator and is
+/// worth it where an instruction multiplies by the scale that has to run anyway.
+template <typename D>
+constexpr bool kIntegerScales = D::kIntegerScales&& Vec::kMultiplyWidens;
+
+/// acc[t] += one slice times the activations of TT tokens; with integer scales sums[t] += the products and acc[t] -= the minimums.
 template <typename D, int TT>
-KL_INLINE void multiply_slice(const Vec::I w[8], const SliceScales& s, const ActBlock* const x[TT], Vec::F acc[TT]) {
+KL_INLINE void multiply_slice(const Vec::I w[8], const SliceScales& s, const ActBlock* const x[TT], Vec::F sums[TT],
+                              Vec::F acc[TT]) {
   constexpr int kQuads = 8 / D::kHalves;
 #pragma GCC unroll 8
   for (int t = 0; t < TT; ++t) {
@@ -26,9 +32,11 @@ KL_INLINE void multiply_slice(const Vec::I w[8], const SliceScales& s, const Act
         dot = Vec::right32<7 - D::kOffsetBits>(Vec::set32(D::kHalves == 1 ? x[t]->bias : x[t]->bias16[half]));
       dot = Vec::dot<D::kGroup, kQuads>(dot, w + kQuads * half, x[t]->q + 4 * kQuads * half);
       const Vec::F f = Vec::to_float(dot);
-      sum = half == 0 ? Vec::mul(f, s.scale[0]) : Vec::fmadd(f, s.scale[1], sum);
+      const Vec::F scale = kIntegerScales<D> ? Vec::to_float(s.integer[half]) : s.scale[half];
+      sum = half == 0 ? Vec::mul(f, scale) : Vec::fmadd(f, scale, sum);
     }
-    acc[t] = Vec::fmadd(sum, Vec::set(x[t]->scale), acc[t]);
+    Vec::F& to = kIntegerScales<D> ? sums[t] : acc[t];
+    to = Vec::fmadd(sum, Vec::set(x[t]->scale), to);
     if constexpr (D::kMins) {
 #pragma GCC unroll 2
       for (int half = 0; half < D::kHalves; ++half) {
@@ -52,16 +60,22 @@ void multiply_direct(const MatmulArgs& a, int64_t p, int64_t t0) {
   }
   for (int64_t k = 0; k < a.K; k += kActBlock * D::kSlices, block += D::kBytes) {
     const auto header = D::header(block);
+    Vec::F sums[Vec::kParts][TT];
+    for (int part = 0; part < Vec::kParts; ++part)
+      for (int t = 0; t < TT; ++t) sums[part][t] = Vec::zero();
     unrolled<D::kSlices>([&]<int s>() __attribute__((always_inline)) {
 #pragma GCC unroll 2
       for (int part = 0; part < Vec::kParts; ++part) {
         Vec::I w[8];
         SliceScales scales;
         D::template slice<s>(block, part, header, w, scales);
-        multiply_slice<D, TT>(w, scales, x, acc[part]);
+        multiply_slice<D, TT>(w, scales, x, sums[part], acc[part]);
       }
       for (int t = 0; t < TT; ++t) ++x[t];
     });
+    if constexpr (kIntegerScales<D>)
+      for (int part = 0; part < Vec::kParts; ++part)
+        for (int t = 0; t < TT; ++t) acc[part][t] = Vec::fmadd(sums[part][t], super_scale(header, part), acc[part][t]);
   }
   for (int t = 0; t < TT; ++t)
     for (int part = 0; part < Vec::kParts; ++part)
@@ -93,7 +107,11 @@ void multiply_few(const MatmulArgs& a) {
 template <typename D>
 constexpr int kValueBytes = D::kGroup == 1 ? Vec::kByteWidth : 1;  ///< of an unpacked weight
 template <typename D>
-constexpr size_t kSliceBytes = simd::slice_bytes(kValueBytes<D>, D::kHalves, D::kMins);
+constexpr size_t kSliceBytes = kIntegerScales<D> ? simd::super_slice_bytes(D::kHalves, D::kMins)
+                                                 : simd::slice_bytes(kValueBytes<D>, D::kHalves, D::kMins);
+
+/// Each number twice, as words.
+KL_INLINE Vec::I doubled(Vec::I v) { return Vec::or_masked(Vec::left32<16>(v), v, Vec::set32(0xffff)); }
 
 // GCC 12 takes the AVX2 instances of unpack_slices for Q3_K and Q6_K to have no effect and drops the calls, unless it is
 // kept from looking across them.
@@ -122,9 +140,12 @@ KL_OPAQUE void unpack_slices(const uint8_t* panel, int64_t first, int n, uint8_t
         Vec::template store_quads<D::kGroup>(slice, part, w);
         uint8_t* to = slice + kQuadPart * part;
         for (int half = 0; half < D::kHalves; ++half) {
-          Vec::store(to + 512 * kValueBytes<D> + 64 * half, scales.scale[half]);
+          uint8_t* scale = to + 512 * kValueBytes<D> + 64 * half;
+          if constexpr (kIntegerScales<D>) Vec::store(scale, doubled(scales.integer[half]));
+          else Vec::store(scale, scales.scale[half]);
           if constexpr (D::kMins) Vec::store(to + 512 + 64 * (D::kHalves + half), scales.min[half]);
         }
+        if constexpr (kIntegerScales<D> && s == 0) Vec::store(to + kSliceBytes<D> - 64, super_scale(header, part));
       });
     }
   }
@@ -141,7 +162,7 @@ KL_INLINE void fetch_panels(const uint8_t* panel, size_t panel_bytes, size_t byt
 /// cache while the panels' parts pass through the first. Accumulators go to the output at the end.
 template <typename D>
 void multiply_block(const MatmulArgs& a, int64_t t0, int64_t T, int64_t p, int panels) {
-  constexpr simd::SliceKind kKind{D::kHalves, D::kMins, D::kGroup, D::kOffsetBits};
+  constexpr simd::SliceKind kKind{D::kHalves, D::kMins, D::kGroup, D::kOffsetBits, kIntegerScales<D>};
   uint8_t* slices = reinterpret_cast<uint8_t*>(a.scratch);
   float* acc =
       reinterpret_cast<float*>(a.scratch + simd::kSliceScratch);  // (tiles of panels, T, panels of the tile, 16)

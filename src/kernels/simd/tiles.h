@@ -15,7 +15,7 @@ inline constexpr int kMaxPanels = 2;  ///< of a tile
 inline constexpr int kSlices = 16;
 inline constexpr int kTokenBlock = 256, kBlockPanels = 8;
 inline constexpr size_t kMaxSliceBytes =
-    512 + 4 * 64;  ///< 8 quads of weights, up to 2 vectors of scales and 2 of minimums
+    512 + 5 * 64;  ///< 8 quads of weights, up to 2 vectors of scales and 2 of minimums, and a super-block's scale
 inline constexpr size_t kSliceScratch = static_cast<size_t>(kMaxPanels * kSlices) * kMaxSliceBytes;
 inline constexpr size_t kScratchBytes = kSliceScratch + static_cast<size_t>(kTokenBlock * kBlockPanels) * 64;
 
@@ -24,12 +24,18 @@ struct SliceKind {
   int halves;  ///< scales in a slice: 1, or one for every 16 values
   bool mins;   ///< with minimums
   int group;   ///< as in Vec::dot; only AVX2 has use for it, and has weights of group 1 as words (see Vec::store_quads)
-  int offset_bits;  ///< values are u - (1 << offset_bits) where positive; AVX-512 unpacks all that have one to 7
+  int offset_bits;      ///< values are u - (1 << offset_bits) where positive; AVX-512 unpacks all that have one to 7
+  bool integer_scales;  ///< unpacked as super_slice_bytes() says; AVX2 alone
 };
 /// A weight takes value_bytes.
 constexpr size_t slice_bytes(int value_bytes, int halves, bool mins) {
   return static_cast<size_t>(512 * value_bytes + 64 * halves * (mins ? 2 : 1));
 }
+
+/// Bytes of a slice of a super-block (eight slices) with integer scales: the quads, for each half 64 bytes of scales (each row's twice, as
+/// words), then minimums as usual, and in the first slice what the super-block's scales are multiples of. The instruction that widens a
+/// slice's sums then multiplies by the scales as well.
+constexpr size_t super_slice_bytes(int halves, bool mins) { return slice_bytes(1, halves, mins) + 64; }
 
 /// Adds n slices to the accumulators of T tokens: acc is (T, panels, 16). Slice s of panel r lies at
 /// slices + (r * kSlices + s) * slice_bytes; acts is the first token's block of slice 0. `first`: acc starts at zero.
