@@ -4,7 +4,7 @@
 # Headers are included as "NAME/x.h". Each library's include root holds that one folder only, so a file can include
 # what its library links and nothing else: a wrong include does not build.
 #
-# Files whose name ends in _avx2.cc, _avx512.cc, _avx512bf16.cc, _dotprod.cc, _i8mm.cc get their instruction-set flags from
+# Files whose name ends in _avx2.cc, _avx512.cc, _avx512bf16.cc, _amx.cc, _dotprod.cc, _i8mm.cc get their instruction-set flags from
 # kinglet_isa_flags() below; they include only the kernel interface and intrinsics.
 
 function(kinglet_warnings target)
@@ -30,22 +30,24 @@ function(kinglet_sanitizers target)
 endfunction()
 
 function(kinglet_isa_flags)
+  set(avx2 "-mavx2;-mfma;-mf16c;-mbmi;-mbmi2")
+  # GCC 12's own intrinsics start from an undefined vector, and it warns of that.
+  set(avx512 "${avx2};-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mprefer-vector-width=512;-Wno-uninitialized;$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>")
   foreach(source IN LISTS ARGN)
     if(source MATCHES "_avx2\\.cc$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mbmi;-mbmi2")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx2}")
     elseif(source MATCHES "_avx512\\.cc$")
-      # GCC 12's own intrinsics start from an undefined vector, and it warns of that.
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-mavx2;-mfma;-mf16c;-mbmi;-mbmi2;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mprefer-vector-width=512;-Wno-uninitialized;$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx512}")
     elseif(source MATCHES "_avx512bf16\\.cc$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-mavx2;-mfma;-mf16c;-mbmi;-mbmi2;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mavx512bf16;-mprefer-vector-width=512;-Wno-uninitialized;$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512bf16")
+    elseif(source MATCHES "_amx\\.cc$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx512};-mamx-tile;-mamx-int8")
     elseif(source MATCHES "_dotprod\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
     elseif(source MATCHES "_i8mm\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod+i8mm")
     endif()
-    if(source MATCHES "_(avx2|avx512|avx512bf16|dotprod|i8mm)\\.cc$")  # headers compiled for another instruction set do not fit
+    if(source MATCHES "_(avx2|avx512|avx512bf16|amx|dotprod|i8mm)\\.cc$")  # headers compiled for another instruction set do not fit
       set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
     endif()
   endforeach()
@@ -84,16 +86,16 @@ function(kinglet_library name)
   cmake_parse_arguments(ARG "CORE" "" "DEPENDS;LINKS" ${ARGN})
   set(target kinglet_${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc ${CMAKE_SOURCE_DIR}/src/${name}/*.h)
-  set(tests ${sources})
-  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
-  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "/src/[a-z]+/main/")  # executables' own files
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     list(FILTER sources EXCLUDE REGEX "/x86/.*\\.cc$")
   endif()
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     list(FILTER sources EXCLUDE REGEX "/arm/.*\\.cc$")
   endif()
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "/src/[a-z]+/main/")  # executables' own files
 
   set(root ${CMAKE_BINARY_DIR}/include-roots/${name})
   file(MAKE_DIRECTORY ${root})

@@ -8,9 +8,8 @@ struct CpuFeatures {
   bool avx2 = false;         ///< with FMA, F16C, BMI1 and BMI2
   bool avx512 = false;       ///< F, BW, VL, DQ and VNNI
   bool avx512_bf16 = false;  ///< with the above
-  bool amx_int8 = false;     ///< tiles saved by the system; a process may still have to ask for them
-  bool amx_bf16 = false;
-  bool neon = false;  ///< every 64-bit Arm
+  bool amx_int8 = false;     ///< the process was permitted to use tiles
+  bool neon = false;         ///< every 64-bit Arm
   bool neon_dotprod = false;
   bool neon_i8mm = false;
 };

@@ -259,9 +259,6 @@ std::string kernel_warning(const KernelTable& row) {
   const KernelRows rows = available_kernels();
   if (&row != rows.rows[0])
     return fmt::format("{} kernels were chosen, and this processor can run {}", row.name, rows.rows[0]->name);
-  const CpuFeatures& cpu = cpu_features();
-  if (cpu.amx_int8 && std::strcmp(row.name, "amx") != 0)
-    return "this processor has AMX, for which there are no kernels yet; prompts could be read faster";
   return {};
 }
 

@@ -30,6 +30,8 @@ class Rows {
     fill_avx512_weights(top());
     push("avx512bf16", kPanels16, cpu.avx512_bf16);
     fill_avx512bf16_weights(top());
+    push("amx", kPanels16, cpu.avx512_bf16 && cpu.amx_int8);
+    fill_amx_weights(top());
 #elif defined(__aarch64__)
     const CpuFeatures& cpu = cpu_features();
     fill_neon_vector(push("neon", "canonical", cpu.neon));  // any 64-bit Arm; products are the reference's

@@ -182,8 +182,8 @@ DequantizeRow dequantize_row(DType type);
 using QuantizeRow = void (*)(const float* x, int64_t n, std::byte* blocks);
 QuantizeRow quantize_row(DType type);
 
-/// The rows that this processor can run, best first; the last is "ref". Names: "avx512bf16", "avx512", "avx2", "i8mm",
-/// "dotprod", "neon", "ref".
+/// The rows that this processor can run, best first; the last is "ref". Names: "amx", "avx512bf16", "avx512", "avx2",
+/// "i8mm", "dotprod", "neon", "ref".
 struct KernelRows {
   const KernelTable* rows[8];
   int count = 0;

@@ -12,6 +12,7 @@ void fill_ref_activations(KernelTable& table);  ///< the first two of these
 void fill_avx2_weights(KernelTable& table);
 void fill_avx512_weights(KernelTable& table);
 void fill_avx512bf16_weights(KernelTable& table);  ///< of bf16 alone
+void fill_amx_weights(KernelTable& table);         ///< of the quantized types alone
 void fill_dotprod_weights(KernelTable& table);
 void fill_i8mm_weights(KernelTable& table);  ///< of the quantized types alone
 

@@ -7,13 +7,28 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/x86/amx_emulator.h"
 
 namespace kinglet {
 
-/// Every row that this processor runs.
+/// The row of AMX on a processor that lacks it alone: its instructions are emulated from now on. Else null.
+inline const KernelTable* emulated_amx() {
+#if defined(__x86_64__) && defined(__linux__)
+  const KernelRows missing = unavailable_kernels();
+  if (missing.count != 1 || std::string(missing.rows[0]->name) != "amx") return nullptr;
+  amx::install();
+  return missing.rows[0];
+#else
+  return nullptr;
+#endif
+}
+
+/// Every row that this processor runs, and one whose instructions can be emulated.
 inline std::vector<const KernelTable*> available_rows() {
   const KernelRows available = available_kernels();
-  return {available.rows, available.rows + available.count};
+  std::vector<const KernelTable*> rows(available.rows, available.rows + available.count);
+  if (const KernelTable* amx = emulated_amx()) rows.push_back(amx);
+  return rows;
 }
 
 /// Every row, those that this processor lacks too: their tests are skipped by name.

@@ -1,4 +1,8 @@
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <cstdint>
 
@@ -25,6 +29,16 @@ uint64_t saved_states() {
   return (static_cast<uint64_t>(high) << 32) | low;
 }
 
+/// Asks Linux for the tile registers, which it gives to a process only then (Documentation/arch/x86/xstate.rst).
+bool permitted_tiles() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 constexpr bool bit(uint32_t word, int i) { return ((word >> i) & 1u) != 0; }
 
 }  // namespace
@@ -47,9 +61,7 @@ CpuFeatures detect_x86() {
   f.avx512 = f.avx2 && saves(0xe6) && avx512f && dq && bw && vl && vnni;  // and masks, upper halves, registers 16 to 31
   f.avx512_bf16 = f.avx512 && bit(seven_one.eax, 5);
 
-  const bool tiles = saves(0x60000) && bit(seven.edx, 24);
-  f.amx_bf16 = tiles && bit(seven.edx, 22);
-  f.amx_int8 = tiles && bit(seven.edx, 25);
+  f.amx_int8 = saves(0x60000) && bit(seven.edx, 24) && bit(seven.edx, 25) && permitted_tiles();
   return f;
 }
 

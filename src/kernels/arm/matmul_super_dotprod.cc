@@ -6,8 +6,6 @@
 
 namespace kinglet {
 
-void fill_dotprod_super(KernelTable& table) {
-  fill_quantized<DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs>(table);
-}
+void fill_dotprod_super(KernelTable& table) { fill_super<simd::multiply_tiles_dotprod>(table); }
 
 }  // namespace kinglet

@@ -27,13 +27,6 @@ struct Vec {
   static constexpr int kTilePanels = 1, kFloatPanels = 1;  ///< panels of a tile
   static constexpr bool kTilesTakeBytes = false;  ///< unpacked weights with an offset all have that of eight bits
   static constexpr bool kMultiplyWidens = false;
-  static KL_INLINE void multiply_tiles(const simd::SliceKind& kind, const simd::TileArgs& args) {
-#if defined(__ARM_FEATURE_MATMUL_INT8)
-    simd::multiply_tiles_i8mm(kind, args);
-#else
-    simd::multiply_tiles_dotprod(kind, args);
-#endif
-  }
 
   static KL_INLINE void prefetch(const uint8_t* p) { asm volatile("prfm pldl2keep, [%0]" ::"r"(p)); }
 

@@ -160,7 +160,7 @@ KL_INLINE void fetch_panels(const uint8_t* panel, size_t panel_bytes, size_t byt
 
 /// Tokens [t0, t0 + T) times panels [p, p + panels), kSlices of K at a time for all of them: the tokens' part stays in the second-level
 /// cache while the panels' parts pass through the first. Accumulators go to the output at the end.
-template <typename D>
+template <typename D, simd::MultiplyTiles* tiles>
 void multiply_block(const MatmulArgs& a, int64_t t0, int64_t T, int64_t p, int panels) {
   constexpr simd::SliceKind kKind{D::kHalves, D::kMins, D::kGroup, D::kOffsetBits, kIntegerScales<D>};
   uint8_t* slices = reinterpret_cast<uint8_t*>(a.scratch);
@@ -183,7 +183,7 @@ void multiply_block(const MatmulArgs& a, int64_t t0, int64_t T, int64_t p, int p
       constexpr size_t kPartBytes = simd::kSlices / D::kSlices * D::kBytes;
       fetch_panels(panel_at(last ? 0 : i + count) + static_cast<size_t>(next / D::kSlices) * D::kBytes, a.panel_bytes,
                    kPartBytes);
-      Vec::multiply_tiles(kKind, {slices, count, n, acts, a.act_stride, T, acc + i * T * kPanelRows, first == 0});
+      tiles(kKind, {slices, count, n, acts, a.act_stride, T, acc + i * T * kPanelRows, first == 0});
     }
   }
   constexpr int kLanes = kPanelRows / Vec::kParts;
@@ -198,32 +198,43 @@ void multiply_block(const MatmulArgs& a, int64_t t0, int64_t T, int64_t p, int p
   }
 }
 
-template <typename D>
+template <typename D, simd::MultiplyTiles* tiles>
 void multiply_many(const MatmulArgs& a) {
   for (int64_t t0 = 0; t0 < a.T; t0 += simd::kTokenBlock) {
     const int64_t T = a.T - t0 < simd::kTokenBlock ? a.T - t0 : simd::kTokenBlock;
     for (int64_t p = a.panel_begin; p < a.panel_end; p += simd::kBlockPanels)
-      multiply_block<D>(a, t0, T, p,
-                        static_cast<int>(a.panel_end - p < simd::kBlockPanels ? a.panel_end - p : simd::kBlockPanels));
+      multiply_block<D, tiles>(
+          a, t0, T, p, static_cast<int>(a.panel_end - p < simd::kBlockPanels ? a.panel_end - p : simd::kBlockPanels));
   }
 }
 
-template <DType type>
+template <DType type, simd::MultiplyTiles* tiles>
 void matmul(const MatmulArgs& a) {
   if (a.T <= (a.few > 0 ? a.few : Vec::kDirectTokens)) multiply_few<Decode<type>>(a);
-  else multiply_many<Decode<type>>(a);
+  else multiply_many<Decode<type>, tiles>(a);
 }
 
 inline size_t matmul_scratch_bytes(int64_t T, int64_t) { return T <= 1 ? 0 : simd::kScratchBytes; }
 
-template <DType... types>
+/// Products of the types, those of many tokens by `tiles`.
+template <simd::MultiplyTiles* tiles, DType... types>
 void fill_quantized(KernelTable& table) {
   const auto set = [](WeightKernels& w, void (*kernel)(const MatmulArgs&)) {
     w.act = ActKind::int8;
     w.matmul = kernel;
     w.matmul_scratch_bytes = matmul_scratch_bytes;
   };
-  (set(table.weights[static_cast<size_t>(types)], matmul<types>), ...);
+  (set(table.weights[static_cast<size_t>(types)], matmul<types, tiles>), ...);
+}
+/// Those with blocks of 32 values.
+template <simd::MultiplyTiles* tiles>
+void fill_simple(KernelTable& table) {
+  fill_quantized<tiles, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::iq4_nl>(table);
+}
+/// Those with super-blocks of 256.
+template <simd::MultiplyTiles* tiles>
+void fill_super(KernelTable& table) {
+  fill_quantized<tiles, DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs>(table);
 }
 
 }  // namespace

@@ -48,9 +48,11 @@ struct TileArgs {
   float* acc;
   bool first;
 };
-void multiply_tiles_avx512(const SliceKind& kind, const TileArgs& args);   ///< one or two panels
-void multiply_tiles_avx2(const SliceKind& kind, const TileArgs& args);     ///< one panel
-void multiply_tiles_dotprod(const SliceKind& kind, const TileArgs& args);  ///< one panel
-void multiply_tiles_i8mm(const SliceKind& kind, const TileArgs& args);     ///< one panel, quads in pairs
+using MultiplyTiles = void(const SliceKind& kind, const TileArgs& args);
+MultiplyTiles multiply_tiles_amx;      ///< one or two panels
+MultiplyTiles multiply_tiles_avx512;   ///< one or two panels
+MultiplyTiles multiply_tiles_avx2;     ///< one panel
+MultiplyTiles multiply_tiles_dotprod;  ///< one panel
+MultiplyTiles multiply_tiles_i8mm;     ///< one panel, quads in pairs
 
 }  // namespace kinglet::simd

@@ -6,8 +6,6 @@
 
 namespace kinglet {
 
-void fill_avx2_simple(KernelTable& table) {
-  fill_quantized<DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::iq4_nl>(table);
-}
+void fill_avx2_simple(KernelTable& table) { fill_simple<simd::multiply_tiles_avx2>(table); }
 
 }  // namespace kinglet

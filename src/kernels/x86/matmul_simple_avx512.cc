@@ -1,4 +1,4 @@
-// The types with blocks of 32 values, on AVX-512 VNNI.
+// The types with blocks of 32 values, on AVX-512 VNNI; on AMX it is another product of tiles alone.
 #include "kernels/x86/vec_avx512.h"
 // The vector operations come first: the others are written in them.
 #include "kernels/simd/matmul_quantized.h"
@@ -6,8 +6,7 @@
 
 namespace kinglet {
 
-void fill_avx512_simple(KernelTable& table) {
-  fill_quantized<DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::iq4_nl>(table);
-}
+void fill_avx512_simple(KernelTable& table) { fill_simple<simd::multiply_tiles_avx512>(table); }
+void fill_amx_simple(KernelTable& table) { fill_simple<simd::multiply_tiles_amx>(table); }
 
 }  // namespace kinglet

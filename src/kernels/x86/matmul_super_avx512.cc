@@ -1,4 +1,4 @@
-// The types with super-blocks of 256 values, on AVX-512 VNNI.
+// The types with super-blocks of 256 values, on AVX-512 VNNI; on AMX it is another product of tiles alone.
 #include "kernels/x86/vec_avx512.h"
 // The vector operations come first: the others are written in them.
 #include "kernels/simd/matmul_quantized.h"
@@ -6,8 +6,7 @@
 
 namespace kinglet {
 
-void fill_avx512_super(KernelTable& table) {
-  fill_quantized<DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs>(table);
-}
+void fill_avx512_super(KernelTable& table) { fill_super<simd::multiply_tiles_avx512>(table); }
+void fill_amx_super(KernelTable& table) { fill_super<simd::multiply_tiles_amx>(table); }
 
 }  // namespace kinglet

@@ -26,9 +26,6 @@ struct Vec {
   static constexpr int kTilePanels = 1, kFloatPanels = 1;  ///< panels of a tile
   static constexpr bool kTilesTakeBytes = false;  ///< unpacked weights with an offset all have that of eight bits
   static constexpr bool kMultiplyWidens = true;   ///< sums of 16 bits are widened by an instruction that multiplies
-  static KL_INLINE void multiply_tiles(const simd::SliceKind& kind, const simd::TileArgs& args) {
-    simd::multiply_tiles_avx2(kind, args);
-  }
 
   static KL_INLINE void prefetch(const uint8_t* p) { asm volatile("prefetcht1 (%0)" ::"r"(p)); }
 

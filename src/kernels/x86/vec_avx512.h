@@ -25,9 +25,6 @@ struct Vec {
   static constexpr int kTilePanels = 2, kFloatPanels = 4;  ///< panels of a tile
   static constexpr bool kTilesTakeBytes = true;  ///< unpacked weights with an offset all have that of eight bits
   static constexpr bool kMultiplyWidens = false;
-  static KL_INLINE void multiply_tiles(const simd::SliceKind& kind, const simd::TileArgs& args) {
-    simd::multiply_tiles_avx512(kind, args);
-  }
 
   static KL_INLINE void prefetch(const uint8_t* p) { asm volatile("prefetcht1 (%0)" ::"r"(p)); }
 

@@ -1,4 +1,4 @@
-// The parts that weights_avx2.cc and weights_avx512.cc put together.
+// The parts that weights_avx2.cc, weights_avx512.cc and weights_amx.cc put together.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -8,6 +8,9 @@ namespace kinglet {
 void fill_avx512_simple(KernelTable& table);
 void fill_avx512_super(KernelTable& table);
 void fill_avx512_float(KernelTable& table);
+
+void fill_amx_simple(KernelTable& table);
+void fill_amx_super(KernelTable& table);
 
 void fill_avx2_simple(KernelTable& table);
 void fill_avx2_super(KernelTable& table);
