@@ -52,4 +52,10 @@ constexpr uint16_t f32_to_bf16(float f) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
+/// Whether a bfloat16 has the finite binary16 value, as it has all that were rounded from bfloat16.
+constexpr bool bf16_holds(uint16_t h) {
+  const float f = f16_to_f32(h);
+  return bf16_to_f32(f32_to_bf16(f)) == f;
+}
+
 }  // namespace kinglet

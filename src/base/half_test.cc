@@ -48,6 +48,21 @@ TEST(Half, F16RoundsToNearestEven) {
   EXPECT_EQ(f32_to_f16(1e-30f), 0);
 }
 
+TEST(Half, Bf16HoldsWhatWasRoundedFromIt) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const float wide = bf16_to_f32(static_cast<uint16_t>(bits));
+    if (std::fabs(wide) <= kMaxF16) {
+      EXPECT_TRUE(bf16_holds(f32_to_f16(wide))) << wide;
+    }
+  }
+  int held = 0;
+  for (uint32_t bits = 0x3c00; bits < 0x4000; ++bits) held += bf16_holds(static_cast<uint16_t>(bits));  // [1, 2)
+  EXPECT_EQ(held, 128);
+  EXPECT_TRUE(bf16_holds(0xff << 1));    // subnormal, eight significant bits
+  EXPECT_FALSE(bf16_holds(0x101 << 1));  // nine
+  EXPECT_FALSE(bf16_holds(0x7e00));      // a NaN
+}
+
 TEST(Half, Bf16) {
   for (uint32_t b = 0; b < 0x10000; ++b) {
     const auto bits = static_cast<uint16_t>(b);

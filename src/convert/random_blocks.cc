@@ -23,6 +23,9 @@ void fill_bytes(Random& random, std::byte* out, size_t count) {
   std::memcpy(out, &bits, count);
 }
 
+/// As f16 files have values whose checkpoint was bf16, as published ones are.
+uint16_t f16_from_bf16(float value) { return f32_to_f16(bf16_to_f32(f32_to_bf16(value))); }
+
 /// Quants that are not symmetric around 0 (0..15 less 8) have a small mean: a random sign of the scale cancels it.
 uint16_t signed_half(float value, Random& random) { return f32_to_f16(random.next() & 1 ? value : -value); }
 
@@ -116,7 +119,7 @@ void fill_random(DType type, float deviation, Random& random, std::span<std::byt
     case DType::f32:
       return fill_plain<float>(deviation, random, out, [](float v) { return v; });
     case DType::f16:
-      return fill_plain<uint16_t>(deviation, random, out, f32_to_f16);
+      return fill_plain<uint16_t>(deviation, random, out, f16_from_bf16);
     case DType::bf16:
       return fill_plain<uint16_t>(deviation, random, out, f32_to_bf16);
     case DType::q4_0:

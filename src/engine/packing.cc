@@ -7,6 +7,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/half.h"
 #include "host/error.h"
 
 namespace kinglet {
@@ -63,6 +64,21 @@ std::vector<bool> linear_params(const ProgramStorage& program) {
   return out;
 }
 
+// Whether bf16 holds all values of an f16 weight. Its pages are let go.
+bool all_in_bf16(std::span<const std::byte> halves) {
+  constexpr size_t kStretch = 64;
+  bool all = true;
+  for (size_t at = 0; at < halves.size() && all; at += kStretch * sizeof(uint16_t)) {
+    uint16_t stretch[kStretch] = {};
+    std::memcpy(stretch, halves.data() + at, std::min(sizeof(stretch), halves.size() - at));
+    uint16_t low = 0;  // bits that bf16 lacks, but for subnormal values
+    for (uint16_t half : stretch) low |= half & 7;
+    all = low == 0 || std::all_of(std::begin(stretch), std::end(stretch), bf16_holds);
+  }
+  forget_pages(halves);
+  return all;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& checkpoint,
@@ -72,44 +88,75 @@ Result<std::unique_ptr<PackedWeights>> PackedWeights::attach(const Checkpoint& c
   std::unique_ptr<PackedWeights> out(new PackedWeights());
   out->params_ = params;
   out->ledger_ = &ledger;
-  Identity identity;
-  identity.add(kLayoutVersion);
-  identity.add(kernels.packing);
-  add_file(identity, checkpoint.path());
-  uint64_t offset = kPage, canonical = 0;
-  const std::vector<bool> is_linear = linear_params(program);
-  for (size_t i = 0; i < params.size(); ++i) {
-    if (!is_linear[i]) continue;
-    const ParamData& p = params[i];
-    const auto rows = static_cast<uint64_t>(program.params[i].shape[0]);
-    const uint64_t bytes = ceil_div<uint64_t>(rows, kPanelRows) * p.panel_bytes;
-    if (kernels.weights[static_cast<size_t>(p.dtype)].canonical) {
-      canonical += rows * p.row_bytes;
-      continue;
-    }
-    const std::span<const std::byte> source(p.rows, rows * p.row_bytes);
-    identity.add(program.params[i].gguf);
-    identity.add(static_cast<uint64_t>(p.dtype));
-    identity.add(bytes);
-    identity.add_samples(source);
-    out->items_.push_back({static_cast<ParamId>(i), offset, bytes, source});
-    forget_pages(source);  // the samples
-    offset += round_up(bytes, kPage);
-  }
-  out->bytes_ = offset;
-  out->identity_ = identity.value();
-  if (!options.folder.empty() && offset >= options.smallest_bytes)
-    out->path_ = join_path(options.folder, fmt::format("{:016x}.pack", out->identity_));
-  canonical += out->count_embeddings(program, kernels, is_linear);
+  const Source source{checkpoint, program, kernels, options, linear_params(program)};
+  uint64_t canonical = out->choose(source);
+  canonical += out->count_embeddings(source);
   KL_TRY(ledger.reserve(MemoryUse::weights, canonical));
   out->counted_maps_ = canonical;
   if (out->items_.empty()) return out;
   // Memory that is not touched costs nothing: a mapped cache file and its copy take their room once.
-  KL_ASSIGN(out->memory_, Block::allocate(offset, MemoryUse::packed_weights, ledger));
-  if (out->open_cache()) return out;
-  for (const Item& item : out->items_)
-    params[static_cast<size_t>(item.param)].pack_into = out->memory_.data() + item.offset;
+  KL_ASSIGN(out->memory_, Block::allocate(out->bytes_, MemoryUse::packed_weights, ledger));
+  for (const Item& item : out->items_) {
+    ParamData& p = params[static_cast<size_t>(item.param)];
+    if (out->map_) p.panels = out->map_->bytes().data() + item.offset;
+    else p.pack_into = out->memory_.data() + item.offset;
+  }
   return out;
+}
+
+uint64_t PackedWeights::choose(const Source& source) {
+  const auto list_as = [&](DType halves) {
+    for (size_t i = 0; i < params_.size(); ++i)
+      if (source.is_linear[i] && params_[i].dtype == DType::f16) params_[i].panel_dtype = halves;
+    halves_as_bf16_ = halves == DType::bf16;
+    return list(source);
+  };
+  const bool can = source.kernels.weights[static_cast<size_t>(DType::f16)].act == ActKind::f32 &&
+                   source.kernels.weights[static_cast<size_t>(DType::bf16)].act == ActKind::bf16;
+  bool any = false;
+  for (size_t i = 0; i < params_.size(); ++i) any = any || (source.is_linear[i] && params_[i].dtype == DType::f16);
+  if (!can || !any) return list_as(DType::f16);
+  // A cache file tells what was found when it was made. Else all values are read once.
+  uint64_t canonical = list_as(DType::bf16);
+  if (!map_) canonical = list_as(DType::f16);
+  if (map_) return canonical;
+  for (const Item& item : items_)
+    if (params_[static_cast<size_t>(item.param)].dtype == DType::f16 && !all_in_bf16(item.source)) return canonical;
+  return list_as(DType::bf16);
+}
+
+uint64_t PackedWeights::list(const Source& source) {
+  items_.clear();
+  path_.clear();
+  Identity identity;
+  identity.add(kLayoutVersion);
+  identity.add(source.kernels.packing);
+  add_file(identity, source.checkpoint.path());
+  uint64_t offset = kPage, canonical = 0;
+  for (size_t i = 0; i < params_.size(); ++i) {
+    if (!source.is_linear[i]) continue;
+    const ParamData& p = params_[i];
+    const auto rows = static_cast<uint64_t>(source.program.params[i].shape[0]);
+    const uint64_t bytes = ceil_div<uint64_t>(rows, kPanelRows) * p.panel_bytes;
+    if (source.kernels.weights[static_cast<size_t>(p.panel_dtype)].canonical) {
+      canonical += rows * p.row_bytes;
+      continue;
+    }
+    const std::span<const std::byte> file_rows(p.rows, rows * p.row_bytes);
+    identity.add(source.program.params[i].gguf);
+    identity.add(static_cast<uint64_t>(p.panel_dtype));
+    identity.add(bytes);
+    identity.add_samples(file_rows);
+    items_.push_back({static_cast<ParamId>(i), offset, bytes, file_rows});
+    forget_pages(file_rows);  // the samples
+    offset += round_up(bytes, kPage);
+  }
+  bytes_ = offset;
+  identity_ = identity.value();
+  if (!source.options.folder.empty() && offset >= source.options.smallest_bytes)
+    path_ = join_path(source.options.folder, fmt::format("{:016x}.pack", identity_));
+  find_cache();
+  return canonical;
 }
 
 PackedWeights::~PackedWeights() {
@@ -119,15 +166,14 @@ PackedWeights::~PackedWeights() {
 }
 
 // Notes the embedding tables that no product reads in the file's map; returns what is resident of them.
-uint64_t PackedWeights::count_embeddings(const ProgramStorage& program, const KernelTable& kernels,
-                                         const std::vector<bool>& is_linear) {
+uint64_t PackedWeights::count_embeddings(const Source& source) {
   uint64_t resident = 0;
-  for (const Step& step : program.steps) {
+  for (const Step& step : source.program.steps) {
     if (step.op != Op::embed) continue;
     const auto i = static_cast<size_t>(step.weight);
     const ParamData& p = params_[i];
-    if (is_linear[i] && kernels.weights[static_cast<size_t>(p.dtype)].canonical) continue;
-    embeddings_.emplace_back(p.rows, static_cast<size_t>(program.params[i].shape[0]) * p.row_bytes);
+    if (source.is_linear[i] && source.kernels.weights[static_cast<size_t>(p.dtype)].canonical) continue;
+    embeddings_.emplace_back(p.rows, static_cast<size_t>(source.program.params[i].shape[0]) * p.row_bytes);
     resident += std::min<uint64_t>(embeddings_.back().size(), kEmbeddingWindow);
   }
   return resident;
@@ -140,20 +186,18 @@ void PackedWeights::tokens_embedded(size_t tokens) {
   embedded_ = 0;
 }
 
-bool PackedWeights::open_cache() {
-  if (path_.empty() || !is_file(path_)) return false;
+void PackedWeights::find_cache() {
+  if (items_.empty() || path_.empty() || !is_file(path_)) return;
   auto map = MappedFile::open(path_);
-  if (!map.ok() || map->bytes().size() != bytes_) return false;
+  if (!map.ok() || map->bytes().size() != bytes_) return;
   FileHeader header{};
   std::memcpy(&header, map->bytes().data(), sizeof(header));
   if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.identity != identity_ ||
       header.items != items_.size() || header.bytes != bytes_)
-    return false;
+    return;
   map->advise(Access::huge_pages);  // before the first read: it says how large a piece the system reads and maps
   map->advise(Access::will_need);
   map_ = *std::move(map);
-  for (const Item& item : items_) params_[static_cast<size_t>(item.param)].panels = map_->bytes().data() + item.offset;
-  return true;
 }
 
 // Pages at the borders of stretches that were packed one by one are let go only now: in a small model they are a tenth of all.
@@ -210,9 +254,10 @@ void PackedWeights::wait() {
 
 std::string PackedWeights::description() const {
   if (items_.empty()) return "weights are read in their canonical layout";
-  if (map_) return fmt::format("packed weights are mapped from {}", path_);
-  return path_.empty() ? std::string("weights are packed in memory")
-                       : fmt::format("weights are packed in memory and written behind to {}", path_);
+  const char* as = halves_as_bf16_ ? ", f16 as bf16, which has all their values" : "";
+  if (map_) return fmt::format("packed weights are mapped from {}{}", path_, as);
+  return path_.empty() ? fmt::format("weights are packed in memory{}", as)
+                       : fmt::format("weights are packed in memory and written behind to {}{}", path_, as);
 }
 
 }  // namespace kinglet

@@ -25,7 +25,8 @@ struct PackingOptions {
 class PackedWeights {
  public:
   /// Gives `params` panels from the cache file where one fits, else a place to be packed into. Weights whose kernels read the
-  /// canonical layout stay as they are. Counts all of it in `ledger`. Errors: resource_exhausted.
+  /// canonical layout stay as they are. Where the kernels multiply bf16, f16 weights are packed as that if it holds all of their values,
+  /// as it does in files made from bf16 checkpoints. Counts all of it in `ledger`. Errors: resource_exhausted.
   static Result<std::unique_ptr<PackedWeights>> attach(const Checkpoint& checkpoint, const ProgramStorage& program,
                                                        const KernelTable& kernels, std::span<ParamData> params,
                                                        const PackingOptions& options, Ledger& ledger);
@@ -61,13 +62,25 @@ class PackedWeights {
   /// that only a window of the table is resident.
   void tokens_embedded(size_t tokens);
   void forget_old_place(ParamId param) const;
-  uint64_t count_embeddings(const ProgramStorage& program, const KernelTable& kernels,
-                            const std::vector<bool>& is_linear);
-  bool open_cache();
+  /// What the weights to be packed are found by.
+  struct Source {
+    const Checkpoint& checkpoint;
+    const ProgramStorage& program;
+    const KernelTable& kernels;
+    const PackingOptions& options;
+    std::vector<bool> is_linear;  ///< by parameter
+  };
+  /// Notes them, their places and their cache file, and maps that if it is there. Returns the bytes of those that stay as they are.
+  uint64_t list(const Source& source);
+  /// The same with f16 weights as bf16 where that is to be.
+  uint64_t choose(const Source& source);
+  void find_cache();
+  uint64_t count_embeddings(const Source& source);
   void start_writing();
   Status write_cache() const;
 
   std::span<ParamData> params_;
+  bool halves_as_bf16_ = false;
   std::vector<Item> items_;
   uint64_t bytes_ = 0;
   uint64_t identity_ = 0;

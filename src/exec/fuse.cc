@@ -35,7 +35,7 @@ class Fuser {
 
   /// What a linear step's kernels read.
   ActKind kind(const Step& s) const {
-    return kernels_.weights[static_cast<size_t>(params_[static_cast<size_t>(s.weight)].dtype)].act;
+    return kernels_.weights[static_cast<size_t>(params_[static_cast<size_t>(s.weight)].panel_dtype)].act;
   }
 
  private:

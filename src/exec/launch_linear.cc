@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/half.h"
 #include "exec/walker.h"
 
 namespace kinglet {
@@ -39,6 +40,17 @@ const std::byte* move_panels(const Walker& w, const ParamData& weight, size_t fr
   return weight.pack_into + from;
 }
 
+// f16 values as bf16, at `out`, which it returns.
+const std::byte* as_bf16(const std::byte* f16, int64_t n, std::byte* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    uint16_t value;
+    std::memcpy(&value, f16 + 2 * i, sizeof(value));
+    value = f32_to_bf16(f16_to_f32(value));
+    std::memcpy(out + 2 * i, &value, sizeof(value));
+  }
+  return out;
+}
+
 // Panels [begin, end) of one product. Weights that are not packed yet are packed panel by panel first: the same kernel on the
 // same bytes, so the result is the same.
 void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Target target, std::byte* scratch) {
@@ -61,7 +73,7 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
       .panel_begin = 0,
       .panel_end = end - begin,
       .epilogue = target.epilogue,
-      .scratch = scratch + round_up<size_t>(weight.panel_bytes, 64),
+      .scratch = scratch + packing_scratch_bytes(weight),
       .few = w.plan.options.few_tokens};
   const bool keep = weight.pack_into != nullptr && w.batch.packing != nullptr;
   if (args.panels != nullptr) {
@@ -74,7 +86,10 @@ void multiply(const Walker& w, const Product& p, int64_t begin, int64_t end, Tar
   for (int64_t row = first; row < std::min(p.N, end * kPanelRows); row += kPanelRows) {
     const auto rows = static_cast<int>(std::min<int64_t>(kPanelRows, p.N - row));
     std::byte* panel = !keep ? scratch : weight.pack_into + static_cast<size_t>(row / kPanelRows) * weight.panel_bytes;
-    k.pack(weight.rows + static_cast<size_t>(row) * weight.row_bytes, weight.row_bytes, rows, p.K, panel);
+    const std::byte* source = weight.rows + static_cast<size_t>(row) * weight.row_bytes;
+    if (weight.panel_dtype != weight.dtype)
+      source = as_bf16(source, rows * p.K, scratch + round_up<size_t>(weight.panel_bytes, 64));
+    k.pack(source, weight.row_bytes, rows, p.K, panel);
     args.panels = panel;
     k.matmul(args);
     args.out += kPanelRows;

@@ -211,7 +211,7 @@ class Planner {
       const WeightKernels& k = kernels_of(s);
       const int64_t K = p_.params[static_cast<size_t>(s.weight)].shape[1];
       size_t bytes = k.matmul_scratch_bytes ? round_up(k.matmul_scratch_bytes(T, K), kAlign) : 0;
-      bytes += round_up(params_[static_cast<size_t>(s.weight)].panel_bytes, kAlign);  // a panel packed on the fly
+      bytes += round_up(packing_scratch_bytes(params_[static_cast<size_t>(s.weight)]), kAlign);
       if (launch.kind == LaunchKind::gated_linear) bytes += round_up(gated_tile_bytes(T), kAlign);
       return bytes;
     }
@@ -219,7 +219,7 @@ class Planner {
     return 0;
   }
   const WeightKernels& kernels_of(const Step& s) const {
-    return plan_.kernels->weights[static_cast<size_t>(params_[static_cast<size_t>(s.weight)].dtype)];
+    return plan_.kernels->weights[static_cast<size_t>(params_[static_cast<size_t>(s.weight)].panel_dtype)];
   }
   size_t attention_scratch(const Step& s) const {
     const auto rows = static_cast<int32_t>(attention_tile_rows(s));

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/arena.h"
+#include "base/checked.h"
 #include "kernels/kernels.h"
 #include "spec/program.h"
 
@@ -18,6 +19,8 @@ namespace kinglet {
 /// in `rows`.
 struct ParamData {
   DType dtype = DType::f32;
+  /// What the panels hold. f16 rows whose values bf16 has may be packed as bf16, which has faster products on some processors.
+  DType panel_dtype = dtype;
   const std::byte* rows = nullptr;
   size_t row_bytes = 0;
   const std::byte* panels = nullptr;
@@ -38,6 +41,11 @@ enum class LaunchKind : uint8_t {
   elementwise,  ///< gated, add, scale, softcap
   select,
 };
+
+/// Bytes of a worker's scratch for a panel that is packed on the fly, and for its rows in another type where they change it.
+constexpr size_t packing_scratch_bytes(const ParamData& p) {
+  return round_up<size_t>(p.panel_bytes, 64) * (p.panel_dtype == p.dtype ? 1 : 2);
+}
 
 struct Launch {
   static constexpr int kMaxSteps = 8;

@@ -24,7 +24,7 @@ struct Walker {
     return id == kNone ? nullptr : reinterpret_cast<const float*>(param(id).rows);
   }
   const WeightKernels& weight_kernels(ParamId id) const {
-    return kernels().weights[static_cast<size_t>(param(id).dtype)];
+    return kernels().weights[static_cast<size_t>(param(id).panel_dtype)];
   }
 
   int64_t width(SlotId s) const { return plan.program.slots[static_cast<size_t>(s)].width; }
