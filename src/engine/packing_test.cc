@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "engine/runner.h"
+#include "engine/testing.h"
 #include "host/testing.h"
 
 namespace kinglet {
@@ -27,12 +27,9 @@ Start start(const std::string& folder) {
   Start out{(*model)->packed().from_cache(), {}};
   // Packed into scratch, packed to stay, packed already; read from the cache file, moved out of it, moved already.
   for (int i = 0; i < PackedWeights::kPatience + 3; ++i) {
-    KvSequence kv = (*runner)->new_sequence();
-    const BatchPart part{&kv, tokens, Outputs::last, false};
-    EXPECT_TRUE((*runner)->run({&part, 1}).ok());
-    const auto row = (*runner)->logits(0);
-    if (i == 0) out.logits.assign(row.begin(), row.end());
-    else EXPECT_TRUE(std::equal(row.begin(), row.end(), out.logits.begin()));
+    const std::vector<float> logits = logits_after(**runner, tokens);
+    if (i == 0) out.logits = logits;
+    else EXPECT_EQ(logits, out.logits);
   }
   (*model)->packed().wait();
   return out;

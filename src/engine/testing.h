@@ -32,6 +32,17 @@ class Oracle final : public Drafter {
   int wrong_every_, asked_ = 0;
 };
 
+/// Logits after `tokens` as a sequence of their own. Empty, and a failure, where the batch fails.
+inline std::vector<float> logits_after(Runner& runner, std::span<const TokenId> tokens) {
+  KvSequence kv = runner.new_sequence();
+  const BatchPart part{&kv, tokens, Outputs::last, false};
+  const Status status = runner.run({&part, 1});
+  EXPECT_TRUE(status.ok()) << status.text();
+  if (!status.ok()) return {};
+  const auto row = runner.logits(0);
+  return {row.begin(), row.end()};
+}
+
 /// SetUp() skips by name where the shared fixtures are absent.
 class TinyModel : public testing::Test {
  protected:

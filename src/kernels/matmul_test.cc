@@ -21,17 +21,7 @@ std::vector<DType> weight_types() {
   return out;
 }
 
-/// Memory aligned to a cache line.
-class Buffer {
- public:
-  explicit Buffer(size_t bytes) : storage_(bytes + 64), bytes_(bytes) {}
-  std::byte* data() { return storage_.data() + (64 - reinterpret_cast<uintptr_t>(storage_.data()) % 64) % 64; }
-  size_t size() const { return bytes_; }
-
- private:
-  std::vector<std::byte> storage_;
-  size_t bytes_;
-};
+using Buffer = Aligned<std::byte>;
 
 /// A weight (N, K): canonical rows, and packed for one row of the table.
 class Weight {

@@ -49,6 +49,19 @@ inline std::vector<std::string> kernel_names() {
   return out;
 }
 
+/// Memory that begins at a cache line.
+template <class T>
+class Aligned {
+ public:
+  explicit Aligned(size_t size) : memory_(size + 64 / sizeof(T)), size_(size) {}
+  T* data() { return memory_.data() + (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64 / sizeof(T); }
+  size_t size() const { return size_; }
+
+ private:
+  std::vector<T> memory_;
+  size_t size_;
+};
+
 /// The same normal values for a seed every time.
 inline std::vector<float> normal_values(int64_t n, uint32_t seed, float deviation = 1.0f) {
   std::mt19937 random(seed);

@@ -15,7 +15,7 @@ namespace {
 /// Whether a block's products are summed up by integer scales and multiplied by the block's at its end. It takes another accumulator and is
 /// worth it where an instruction multiplies by the scale that has to run anyway.
 template <typename D>
-constexpr bool kIntegerScales = D::kIntegerScales&& Vec::kMultiplyWidens;
+constexpr bool kIntegerScales = Vec::kMultiplyWidens&& D::kIntegerScales;
 
 /// acc[t] += one slice times the activations of TT tokens; with integer scales sums[t] += the products and acc[t] -= the minimums.
 template <typename D, int TT>

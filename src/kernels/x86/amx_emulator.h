@@ -1,4 +1,4 @@
-// Runs the seven AMX instructions of gemm_amx.cc on processors without tiles, where each of them raises SIGILL: a signal handler decodes the
+// Runs the six AMX instructions of gemm_amx.cc on processors without tiles, where each of them raises SIGILL: a signal handler decodes the
 // instruction, does what Intel's Software Developer's Manual (volume 2, and volume 1, chapter 18) says, and steps over it. It holds
 // the program to the manual's conditions, so that what runs here is not refused by a processor. For tests only, and for one thread.
 #pragma once

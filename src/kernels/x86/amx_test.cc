@@ -21,19 +21,6 @@ struct Shape {
   int64_t T;
 };
 
-/// Memory that begins at a cache line.
-template <class T>
-class Aligned {
- public:
-  explicit Aligned(size_t size) : memory_(size + 64 / sizeof(T)), size_(size) {}
-  T* data() { return memory_.data() + (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64 / sizeof(T); }
-  size_t size() const { return size_; }
-
- private:
-  std::vector<T> memory_;
-  size_t size_;
-};
-
 /// Random slices and activations, in the layout of tiles.h.
 class Operands {
  public:

@@ -93,7 +93,7 @@ inline __attribute__((always_inline)) __m512 add_up(const uint8_t* slice, const 
   return acc;
 }
 
-/// One panel x `tokens` tokens (16 where `whole`): n slices. acc's rows lie acc_stride floats apart.
+/// One panel x `tokens` tokens (16 where `whole`): n slices. Rows of `out` lie out_stride floats apart.
 template <int halves, bool mins, bool whole>
 void tile(const uint8_t* slice, int n, const std::byte* acts, size_t act_stride, float* out, size_t out_stride,
           bool first, int tokens) {
